@@ -1,0 +1,276 @@
+"""The nouns, in the order a build meets them.
+
+    Checkpoint -> OnnxModel -> LoweredModel -> CompiledModel -> Bundle
+                        QuantPlan ------------^
+
+All are frozen and printable. A noun that owns files holds their folder in `root` and names them relative
+to it, so that the stage cache can move the folder; `parent` is the digest of the noun it was made from.
+A digest is the lower-case hex SHA-256 of contents, never of timings or paths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Task = Literal["embedding", "classification", "token-classification", "fill-mask", "tensors"]
+Role = Literal["embedding", "linear", "other"]
+"""What a parameter does: a looked-up table, the weight of a matrix product, anything else (norms, biases)."""
+Precision = Literal["fp32", "fp16", "int8", "int4"]
+"""How one tensor is stored."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One tensor of the checkpoint, under the name the checkpoint gives it."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for extent in self.shape:
+            count *= extent
+        return count
+
+
+@dataclass(frozen=True)
+class TokenizerSpec:
+    """What turns text into the model's ids."""
+
+    file: str  # tokenizer.json, relative to the checkpoint's folder
+    max_length: int  # tokens, special ones included: the checkpoint's own limit
+    pad_id: int
+    vocab_size: int
+    mask_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as its author left it: read and checked, nothing of it run yet."""
+
+    name: str
+    source: str  # as the user gave it: a folder, `module:function`, or `demo`
+    digest: str
+    task: Task
+    architecture: str  # config.json's model_type, or the class of a plain module
+    parameters: tuple[Parameter, ...]
+    tokenizer: TokenizerSpec | None = None
+    pooling: str | None = None  # mean, cls, max, lasttoken, mean_sqrt_len_tokens; embedding models only
+    normalize: bool = False  # unit length at the end
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what was assumed where the checkpoint says nothing
+    licence: str | None = None  # SPDX name from the model card, if it gives one
+    root: Path | None = field(default=None, compare=False)  # the folder; None for a plain module
+
+    @property
+    def elements(self) -> int:
+        return sum(parameter.elements for parameter in self.parameters)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or an output. A `-1` in the shape is the text's length in tokens."""
+
+    name: str
+    dtype: str  # numpy's name: int32, float32
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """The exported graph after the passes.
+
+    `lengths` are the length buckets in tokens, ascending; empty for a plain module, whose shapes are fixed.
+    `files` maps a bucket to its static graph ("model-64.onnx"); key 0 is the graph with a symbolic length
+    (or, for a plain module, the only one). Weights of all graphs lie once, in `weights` (ONNX external data).
+    `parameter_of` maps an initializer's name to the checkpoint parameter whose values it holds, possibly
+    transposed.
+    """
+
+    root: Path = field(compare=False)
+    digest: str
+    parent: str
+    task: Task
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    lengths: tuple[int, ...]
+    files: dict[int, str]
+    weights: str
+    parameter_of: dict[str, str]
+
+    def path(self, length: int = 0) -> Path:
+        return self.root / self.files[length]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs for a model, a text (or random example) each: what calibrates it or scores it.
+
+    `arrays` is an .npz whose keys are "0/input_ids", "0/attention_mask", "1/input_ids", …: shape (1, tokens),
+    not padded. `described` says for the report what they are ("32 built-in texts", the user's file and digest).
+    """
+
+    root: Path = field(compare=False)
+    digest: str
+    described: str
+    count: int
+    arrays: str = "samples.npz"
+    truncated: int = 0  # texts cut to the maximum length
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.arrays
+
+
+@dataclass(frozen=True)
+class TensorChoice:
+    """What the plan wants for one checkpoint parameter, and why."""
+
+    precision: Precision
+    reason: str
+    group: int | None = None  # block length along the input dimension; None is per channel
+
+
+@dataclass(frozen=True)
+class QuantPlan:
+    """The decision, as data. `choices` is keyed by checkpoint parameter name."""
+
+    target: str
+    backend: str
+    scheme: str
+    choices: dict[str, TensorChoice]
+    reasons: tuple[str, ...]  # why this backend, this scheme
+    warnings: tuple[str, ...]
+    lengths: tuple[int, ...]
+    weight_bytes: int  # expected size of the model's files
+    resident_bytes: int  # expected memory on the target, from measured factors
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class LoweredModel:
+    """A backend's own format, still in floats. `tensors`: its tensor name -> checkpoint parameter."""
+
+    root: Path = field(compare=False)
+    digest: str
+    parent: str
+    backend: str
+    files: tuple[str, ...]  # the first is the one a runtime opens
+    tensors: dict[str, str]
+    lengths: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum((self.root / name).stat().st_size for name in self.files)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """How a checkpoint parameter really ended up in the compiled model."""
+
+    parameter: str
+    tensor: str  # the backend's name for it
+    precision: Precision
+    bytes: int  # padding and scales included
+    note: str = ""  # why it is not what the plan asked for
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """What a runtime opens on the device, after quantization."""
+
+    root: Path = field(compare=False)
+    digest: str
+    parent: str
+    backend: str
+    scheme: str
+    runtime: str  # the package that opens it: ai-edge-litert, openvino
+    files: tuple[str, ...]  # the first is the one a runtime opens
+    lengths: tuple[int, ...]
+    stored: tuple[StoredTensor, ...]
+    kept_float: tuple[str, ...]  # operators that compute in float although the scheme computes in integers
+    signatures: dict[int, str] = field(default_factory=dict)  # bucket -> signature; {} for one dynamic graph
+
+    @property
+    def bytes(self) -> int:
+        return sum((self.root / name).stat().st_size for name in self.files)
+
+
+@dataclass(frozen=True)
+class OutputScore:
+    """One output against PyTorch's, over all scoring samples."""
+
+    output: str
+    cosine_min: float
+    cosine_mean: float
+    max_abs_error: float
+    label_agreement: float | None = None  # classifiers only: share of samples with the same best label
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A promise held: `value` must be at least (cosine, agreement) or at most (size) the `threshold`."""
+
+    name: str
+    value: float
+    threshold: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What the compiled model keeps of the one that was trained."""
+
+    texts: str  # what it was scored on
+    samples: int
+    scores: tuple[OutputScore, ...]
+    gates: tuple[Gate, ...]
+    worst_tensors: tuple[
+        tuple[str, float], ...
+    ] = ()  # parameter, relative weight error; filled on a missed gate
+
+    @property
+    def cosine_min(self) -> float:
+        return min(score.cosine_min for score in self.scores)
+
+    @property
+    def max_abs_error(self) -> float:
+        return max(score.max_abs_error for score in self.scores)
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.passed for gate in self.gates)
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a stage of this build cost here. Never part of the bundle: timings are not content."""
+
+    name: str
+    seconds: float
+    peak_rss_mib: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Bundle:
+    path: Path
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What `build` answers with."""
+
+    bundle: Bundle
+    plan: QuantPlan
+    checkpoint: Checkpoint
+    compiled: CompiledModel
+    fidelity: Fidelity
+    stages: tuple[StageRecord, ...]
+    below_gate: bool

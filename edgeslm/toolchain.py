@@ -1,0 +1,109 @@
+"""Foreign tools: find one, run it, keep its log. The only place that starts a process.
+
+A tool runs in a process group of its own, so that Ctrl-C (or a time limit) ends it with all its children.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeslm.errors import MissingToolError, ToolFailedError
+
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class ToolRun:
+    log: Path
+    peak_rss_mib: float
+
+
+def find_tool(name: str, hint: str) -> Path:
+    """The executable of that name on PATH. Raises MissingToolError with `hint`."""
+    found = shutil.which(name)
+    if found is None:
+        raise MissingToolError(f"{name} is not on PATH", hint)
+    return Path(found)
+
+
+def run_tool(
+    command: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout_s: float | None = None,
+    hint: str | None = None,
+) -> ToolRun:
+    """Run `command` to its end with stdout and stderr in `log`, a file that is kept.
+
+    `env` is added to this process's environment. Raises MissingToolError where the executable is not
+    there and ToolFailedError on a status other than 0 (a time-out counts as status 124).
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as sink:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise MissingToolError(f"{command[0]} cannot be started: {error.strerror}", hint) from error
+        status, peak_kib = _wait(process, timeout_s)
+    if status != 0:
+        raise ToolFailedError(command, status, log, last_lines(log), hint)
+    return ToolRun(log, peak_kib / 1024)
+
+
+def last_lines(log: Path, count: int = TAIL_LINES) -> str:
+    """The last lines of a log; progress bars that rewrite a line count as their final state."""
+    with log.open("rb") as source:
+        source.seek(max(0, log.stat().st_size - 65536))
+        text = source.read().decode(errors="replace")
+    lines = [line.split("\r")[-1].rstrip() for line in text.splitlines()]
+    return "\n".join([line for line in lines if line][-count:])
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> tuple[int, int]:
+    """Exit status and peak resident KiB; the whole process group is gone afterwards."""
+    timed_out = False
+
+    def on_alarm() -> None:
+        nonlocal timed_out
+        timed_out = True
+        _end_group(process.pid)
+
+    timer = None
+    if timeout_s is not None:
+        import threading
+
+        timer = threading.Timer(timeout_s, on_alarm)
+        timer.start()
+    try:
+        _, raw_status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(raw_status)
+    except BaseException:
+        _end_group(process.pid)
+        process.wait()
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return (124 if timed_out else process.returncode), usage.ru_maxrss
+
+
+def _end_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself in the meantime
+        os.killpg(pid, signal.SIGKILL)

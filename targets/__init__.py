@@ -1,0 +1,1 @@
+"""The devices edgeslm knows: one TOML file each, read through importlib.resources."""
