@@ -229,9 +229,7 @@ class Fidelity:
     samples: int
     scores: tuple[OutputScore, ...]
     gates: tuple[Gate, ...]
-    worst_tensors: tuple[
-        tuple[str, float], ...
-    ] = ()  # parameter, relative weight error; filled on a missed gate
+    worst_tensors: tuple[tuple[str, float], ...] = ()  # parameter, relative weight error; filled on a missed gate
 
     @property
     def cosine_min(self) -> float:

@@ -42,9 +42,7 @@ def code_digest(*rooms: str) -> str:
     files = [
         path
         for room in rooms
-        for path in sorted(
-            (package / room).rglob("*") if (package / room).is_dir() else [package / f"{room}.py"]
-        )
+        for path in sorted((package / room).rglob("*") if (package / room).is_dir() else [package / f"{room}.py"])
         if path.suffix in {".py", ".txt"}
     ]
     return json_digest([(str(path.relative_to(package)), file_digest(path)) for path in files])
@@ -53,9 +51,7 @@ def code_digest(*rooms: str) -> str:
 class StageCache:
     """Runs stages or finds what they made. One per build; keeps the build's stage records."""
 
-    def __init__(
-        self, folder: Path, announce: Callable[[str, bool], contextlib.AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, folder: Path, announce: Callable[[str, bool], contextlib.AbstractContextManager[None]]) -> None:
         self.folder = folder
         self.records: list[StageRecord] = []
         self._announce = announce
@@ -73,23 +69,20 @@ class StageCache:
             with self._announce(name, True):
                 self.records.append(StageRecord(name, time.monotonic() - started, 0.0, True))
             return found
-        with self._announce(name, False), _peak_rss() as peak:
-            with explain_full_disk(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.folder))
+        with self._announce(name, False), _peak_rss() as peak, explain_full_disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.folder))
+            try:
+                artifact = make(work)
+                _write_entry(work, artifact, kind)
+                shutil.rmtree(place, ignore_errors=True)  # an entry that failed its check
                 try:
-                    artifact = make(work)
-                    _write_entry(work, artifact, kind)
-                    shutil.rmtree(place, ignore_errors=True)  # an entry that failed its check
-                    try:
-                        work.rename(place)
-                    except (
-                        OSError
-                    ) as error:  # another build finished the same stage first: its entry is as good
-                        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
-                            raise
-                finally:
-                    shutil.rmtree(work, ignore_errors=True)
+                    work.rename(place)
+                except OSError as error:  # another build finished the same stage first: its entry is as good
+                    if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                        raise
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
         self.records.append(StageRecord(name, time.monotonic() - started, peak[0], False))
         made = _read_entry(place, kind)
         if made is None:
@@ -109,9 +102,7 @@ def prune(folder: Path, max_bytes: int) -> int:
     for entry in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another build may prune at the same time
             size = sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
-            used = (
-                (entry / ARTIFACT).stat().st_mtime if (entry / ARTIFACT).exists() else entry.stat().st_mtime
-            )
+            used = (entry / ARTIFACT).stat().st_mtime if (entry / ARTIFACT).exists() else entry.stat().st_mtime
             if entry.name.startswith(".") and time.time() - used > 86_400:
                 shutil.rmtree(entry, ignore_errors=True)
                 freed += size

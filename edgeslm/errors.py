@@ -105,9 +105,7 @@ class MissingExtraError(ToolchainError):
 class ToolFailedError(ToolchainError):
     """A foreign tool ended badly. The whole log is kept; its last lines are in the message."""
 
-    def __init__(
-        self, command: Sequence[str], status: int, log: Path, tail: str, hint: str | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], status: int, log: Path, tail: str, hint: str | None = None) -> None:
         lines = "\n".join(f"         {line}" for line in tail.splitlines())
         super().__init__(
             f"{Path(command[0]).name} ended with status {status}; its last lines:\n{lines}",

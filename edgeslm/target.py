@@ -34,9 +34,7 @@ CORES: dict[str, Core] = {
     "cortex-a53": Core("aarch64", frozenset({"neon"})),  # Arm DDI 0500: Armv8.0-A
     "cortex-a72": Core("aarch64", frozenset({"neon"})),  # Arm 100095: Armv8.0-A
     "cortex-a76": Core("aarch64", frozenset({"neon", "fp16", "dotprod"})),  # Arm 100798: Armv8.2-A
-    "x86-64-v3": Core(
-        "x86_64", frozenset({"avx2", "fma", "f16c"})
-    ),  # x86-64 psABI, microarchitecture level 3
+    "x86-64-v3": Core("x86_64", frozenset({"avx2", "fma", "f16c"})),  # x86-64 psABI, microarchitecture level 3
 }
 
 

@@ -72,7 +72,7 @@ def last_lines(log: Path, count: int = TAIL_LINES) -> str:
     with log.open("rb") as source:
         source.seek(max(0, log.stat().st_size - 65536))
         text = source.read().decode(errors="replace")
-    lines = [line.split("\r")[-1].rstrip() for line in text.splitlines()]
+    lines = [line.rstrip("\r").split("\r")[-1].rstrip() for line in text.split("\n")]
     return "\n".join([line for line in lines if line][-count:])
 
 

@@ -1,0 +1,37 @@
+"""The backends by name. Modules that satisfy one Protocol, in one dict."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
+
+MODULES = {"tflite": "edgeslm.backends.tflite", "openvino": "edgeslm.backends.openvino"}
+
+
+class Backend(Protocol):
+    """What a backend's module offers."""
+
+    def missing(self) -> str | None:
+        """None where the backend can be used here, else what is missing and what to do, in one line."""
+
+    def lower(self, model: OnnxModel, out: Path) -> LoweredModel:
+        """The exported graph in the backend's own format, in floats."""
+
+    def quantize(
+        self, lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
+    ) -> CompiledModel:
+        """The plan carried out. `calibration` is given where the scheme's activations are static."""
+
+    def weight_errors(self, compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
+        """(checkpoint parameter, relative L2 error of its stored values), the worst first."""
+
+
+def load_backend(name: str) -> Backend:
+    return cast(Backend, importlib.import_module(MODULES[name]))
+
+
+def missing_backends() -> dict[str, str | None]:
+    return {name: load_backend(name).missing() for name in MODULES}

@@ -1,0 +1,5 @@
+"""`python -m edgeslm` is `edgeslm`."""
+
+from edgeslm.cli import main
+
+main()

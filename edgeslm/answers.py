@@ -1,0 +1,255 @@
+"""What `--json` prints: one model per command. Their JSON Schemas are published in docs/schema.
+
+A field is added, never renamed or removed, within one major version.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from edgeslm.artifacts import BuildReport
+from edgeslm.cost.memory import Budget
+from edgeslm.pipeline import Decision
+from edgeslm.planning import plan_budget
+from edgeslm.target import Target
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TargetsAnswer(_Answer):
+    """`edgeslm targets --json`"""
+
+    targets: list[Target]
+
+
+class TargetAnswer(_Answer):
+    """`edgeslm targets show NAME --json`"""
+
+    target: Target
+    isa: list[str]
+
+
+class PlannedTensor(_Answer):
+    parameter: str
+    shape: tuple[int, ...]
+    precision: str
+    group: int | None
+    reason: str
+
+
+class MemoryAnswer(_Answer):
+    """Bytes the model needs on the target, against what is there."""
+
+    weights: int
+    expansion: int
+    runtime: int
+    resident: int
+    available: int
+    storage: int
+    storage_available: int
+
+
+class PlanAnswer(_Answer):
+    """`edgeslm plan --json`"""
+
+    model: str
+    checkpoint: str
+    task: str
+    target: str
+    backend: str
+    scheme: str
+    lengths: tuple[int, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    model_bytes: int
+    memory: MemoryAnswer
+    tensors: list[PlannedTensor]
+    digest: str
+
+
+class ScoreAnswer(_Answer):
+    output: str
+    cosine_min: float
+    cosine_mean: float
+    max_abs_error: float
+    label_agreement: float | None
+
+
+class GateAnswer(_Answer):
+    name: str
+    value: float
+    threshold: float
+    passed: bool
+
+
+class FidelityAnswer(_Answer):
+    """The bundle's model against PyTorch. `cosine_min` and `max_abs_error` are the worst of all outputs."""
+
+    cosine_min: float
+    max_abs_error: float
+    texts: str
+    samples: int
+    passed: bool
+    outputs: list[ScoreAnswer]
+    gates: list[GateAnswer]
+    worst_tensors: list[tuple[str, float]]
+
+
+class StageAnswer(_Answer):
+    name: str
+    seconds: float
+    peak_rss_mib: float
+    cached: bool
+
+
+class BuildAnswer(_Answer):
+    """`edgeslm build --json`, and the report file beside the bundle."""
+
+    bundle: str
+    digest: str
+    bundle_bytes: int
+    model: str
+    task: str
+    target: str
+    backend: str
+    scheme: str
+    lengths: tuple[int, ...]
+    model_bytes: int
+    below_gate: bool
+    fidelity: FidelityAnswer
+    kept_float: tuple[str, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    stages: list[StageAnswer]
+
+
+class Found(_Answer):
+    name: str
+    kind: str  # package, environment, tool
+    purpose: str
+    version: str | None
+    problem: str | None
+    install: str | None
+
+
+class DoctorAnswer(_Answer):
+    """`edgeslm doctor --json`"""
+
+    ok: bool
+    found: list[Found]
+
+
+class LabelScore(_Answer):
+    label: str
+    score: float
+
+
+class TextAnswer(_Answer):
+    """One text's result; the fields that its task does not have are null."""
+
+    text: str
+    tokens: int
+    truncated: bool
+    embedding: list[float] | None = None
+    labels: list[LabelScore] | None = None
+    tokens_labelled: list[dict[str, str | float]] | None = None
+    fills: list[LabelScore] | None = None
+
+
+class RunAnswer(_Answer):
+    """`edgeslm run --json`"""
+
+    bundle: str
+    task: str
+    results: list[TextAnswer]
+    outputs: dict[str, list[object]] | None = None
+
+
+class ErrorDetail(_Answer):
+    kind: str
+    message: str
+    hint: str | None
+    exit_code: int
+
+
+class ErrorAnswer(_Answer):
+    """What every command prints with `--json` when it fails."""
+
+    error: ErrorDetail
+
+
+def plan_answer(decision: Decision) -> PlanAnswer:
+    plan, checkpoint = decision.plan, decision.checkpoint
+    return PlanAnswer(
+        model=checkpoint.name,
+        checkpoint=checkpoint.digest,
+        task=checkpoint.task,
+        target=plan.target,
+        backend=plan.backend,
+        scheme=plan.scheme,
+        lengths=plan.lengths,
+        reasons=plan.reasons,
+        warnings=plan.warnings,
+        notes=checkpoint.notes,
+        model_bytes=plan.weight_bytes,
+        memory=memory_answer(plan_budget(decision.target, plan)),
+        tensors=[
+            PlannedTensor(
+                parameter=parameter.name,
+                shape=parameter.shape,
+                precision=plan.choices[parameter.name].precision,
+                group=plan.choices[parameter.name].group,
+                reason=plan.choices[parameter.name].reason,
+            )
+            for parameter in checkpoint.parameters
+        ],
+        digest=plan.digest,
+    )
+
+
+def memory_answer(budget: Budget) -> MemoryAnswer:
+    return MemoryAnswer(
+        weights=budget.weights,
+        expansion=budget.expansion,
+        runtime=budget.runtime,
+        resident=budget.resident,
+        available=budget.available,
+        storage=budget.storage,
+        storage_available=budget.storage_available,
+    )
+
+
+def build_answer(report: BuildReport) -> BuildAnswer:
+    fidelity, plan = report.fidelity, report.plan
+    return BuildAnswer(
+        bundle=str(report.bundle.path),
+        digest=report.bundle.digest,
+        bundle_bytes=report.bundle.bytes,
+        model=report.checkpoint.name,
+        task=report.checkpoint.task,
+        target=plan.target,
+        backend=plan.backend,
+        scheme=plan.scheme,
+        lengths=plan.lengths,
+        model_bytes=report.compiled.bytes,
+        below_gate=report.below_gate,
+        fidelity=FidelityAnswer(
+            cosine_min=fidelity.cosine_min,
+            max_abs_error=fidelity.max_abs_error,
+            texts=fidelity.texts,
+            samples=fidelity.samples,
+            passed=fidelity.passed,
+            outputs=[ScoreAnswer(**vars(score)) for score in fidelity.scores],
+            gates=[GateAnswer(**vars(gate)) for gate in fidelity.gates],
+            worst_tensors=list(fidelity.worst_tensors),
+        ),
+        kept_float=report.compiled.kept_float,
+        reasons=plan.reasons,
+        warnings=plan.warnings,
+        notes=report.checkpoint.notes,
+        stages=[StageAnswer(**vars(stage)) for stage in report.stages],
+    )

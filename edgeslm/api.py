@@ -1,0 +1,88 @@
+"""The public Python API: the commands as functions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeslm import pipeline
+from edgeslm.artifacts import BuildReport
+from edgeslm.bundle.inspect import Inspection, inspect_bundle
+from edgeslm.pipeline import Announce, BuildRequest, Decision
+
+
+@contextlib.contextmanager
+def _silent(stage: str, cached: bool) -> Iterator[None]:
+    yield
+
+
+def plan(
+    target: str,
+    model: str = "demo",
+    *,
+    scheme: str | None = None,
+    backend: str | None = None,
+    max_length: int | None = None,
+    calibration: str | Path | None = None,
+    eval: str | Path | None = None,
+    min_fidelity: float | None = None,
+) -> Decision:
+    """What `build` would do with the same arguments, and why. Does nothing.
+
+    Raises the errors of edgeslm.errors, as every function here does.
+    """
+    request = BuildRequest(
+        target,
+        model,
+        scheme=scheme,
+        backend=backend,
+        max_length=max_length,
+        calibration=_path(calibration),
+        eval=_path(eval),
+        min_fidelity=min_fidelity,
+    )
+    return pipeline.plan(request)
+
+
+def build(
+    target: str,
+    model: str = "demo",
+    *,
+    scheme: str | None = None,
+    backend: str | None = None,
+    max_length: int | None = None,
+    calibration: str | Path | None = None,
+    eval: str | Path | None = None,
+    min_fidelity: float | None = None,
+    allow_below_gate: bool = False,
+    force: bool = False,
+    vendor_wheels: bool = False,
+    out: str | Path = ".",
+    announce: Announce = _silent,
+) -> BuildReport:
+    """Build the bundle in folder `out`. `announce(stage, cached)` returns a context that surrounds each stage."""
+    request = BuildRequest(
+        target,
+        model,
+        scheme=scheme,
+        backend=backend,
+        max_length=max_length,
+        calibration=_path(calibration),
+        eval=_path(eval),
+        min_fidelity=min_fidelity,
+        allow_below_gate=allow_below_gate,
+        force=force,
+        vendor_wheels=vendor_wheels,
+        out=Path(out),
+    )
+    return pipeline.build(request, announce)
+
+
+def inspect(bundle: str | Path) -> Inspection:
+    """Open a bundle (file or unpacked folder) and verify every digest in it."""
+    return inspect_bundle(Path(bundle))
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)

@@ -1,0 +1,95 @@
+"""The command line. Only this package prints, exits or reads arguments; main() is the one place that catches."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from edgeslm import __version__
+from edgeslm.cli import build, doctor, inspect, plan, run, targets
+from edgeslm.errors import EdgeslmError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="edgeslm")
+def edgeslm() -> None:
+    """From a PyTorch checkpoint to a verified bundle on a small device.
+
+    \b
+    edgeslm build --target rpi4                     the built-in demo model
+    edgeslm build --target rpi4 --model ./my-bert   your own checkpoint
+    edgeslm run MODEL.edgeslm --text "Hello"        run a bundle here
+
+    Shell completion: eval "$(_EDGESLM_COMPLETE=bash_source edgeslm)"   (or zsh_source, fish_source)
+    """
+
+
+for command in (targets.targets, plan.plan, build.build, inspect.inspect, run.run, doctor.doctor):
+    edgeslm.add_command(command)
+
+
+def main() -> None:
+    """Entry point: run the command, turn an EdgeslmError into its message and exit code."""
+    try:
+        edgeslm.main(prog_name="edgeslm", standalone_mode=False)
+    except EdgeslmError as error:
+        _report(error.kind, error.message, error.hint, error.exit_code)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        _interrupted()
+    except KeyboardInterrupt:
+        _interrupted()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        error.show()
+        if _wants_json():
+            _print_json_error("UsageError", error.format_message(), None, error.exit_code)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`edgeslm targets | head`): nothing to say, nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if os.environ.get("EDGESLM_TRACEBACK"):
+            raise
+        message = f"a bug in edgeslm: {type(error).__name__}: {error}"
+        _report("InternalError", message, "EDGESLM_TRACEBACK=1 shows where; please report it", 70)
+        sys.exit(70)
+
+
+def _interrupted() -> None:
+    _report(
+        "Interrupted",
+        "interrupted",
+        "finished stages are kept: the same command goes on from there",
+        INTERRUPTED,
+    )
+    sys.exit(INTERRUPTED)
+
+
+def _report(kind: str, message: str, hint: str | None, exit_code: int) -> None:
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    if hint:
+        first, *rest = hint.splitlines()
+        click.echo(f"{click.style('hint: ', bold=True)} {first}", err=True)
+        for line in rest:
+            click.echo(f"       {line}", err=True)
+    if _wants_json():
+        _print_json_error(kind, message, hint, exit_code)
+
+
+def _wants_json() -> bool:
+    return "--json" in sys.argv[1:]
+
+
+def _print_json_error(kind: str, message: str, hint: str | None, exit_code: int) -> None:
+    import json
+
+    error = {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}
+    click.echo(json.dumps({"error": error}, ensure_ascii=False))

@@ -1,0 +1,81 @@
+"""`edgeslm build`: carry the plan out; bundle and parity report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeslm.cli.console import announce_stage, megabytes, note, print_json, print_table, warn
+from edgeslm.cli.request import request_options
+
+if TYPE_CHECKING:
+    from edgeslm.answers import BuildAnswer
+
+
+@click.command()
+@request_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def build(as_json: bool, eval_: Path | None, **flags: object) -> None:
+    """Build a bundle for a device and report how faithful it is.
+
+    Exit status 7 and no bundle when a fidelity gate is missed.
+    """
+    from edgeslm import pipeline
+    from edgeslm.answers import build_answer
+    from edgeslm.pipeline import BuildRequest
+
+    request = BuildRequest(eval=eval_, **flags)  # type: ignore[arg-type]  # click checked the types
+    report = pipeline.build(request, announce_stage)
+    for warning in report.plan.warnings:
+        warn(warning)
+    answer = build_answer(report)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_report(answer)
+
+
+def _print_report(answer: BuildAnswer) -> None:
+    for reason in answer.notes:
+        note(f"  note: {reason}")
+    fidelity = answer.fidelity
+    click.echo()
+    click.echo(f"Parity with PyTorch on {fidelity.samples} samples ({fidelity.texts})")
+    print_table(
+        ["output", "cosine, worst", "cosine, mean", "largest error", "same label"],
+        [
+            [
+                score.output,
+                f"{score.cosine_min:.6f}",
+                f"{score.cosine_mean:.6f}",
+                f"{score.max_abs_error:.2e}",
+                "" if score.label_agreement is None else f"{score.label_agreement:.1%}",
+            ]
+            for score in fidelity.outputs
+        ],
+        right={1, 2, 3, 4},
+    )
+    click.echo()
+    print_table(
+        ["gate", "value", "limit", ""],
+        [
+            [gate.name, f"{gate.value:.6g}", f"{gate.threshold:.6g}", "passed" if gate.passed else "MISSED"]
+            for gate in fidelity.gates
+        ],
+        right={1, 2},
+    )
+    click.echo()
+    print_table(
+        None,
+        [
+            ["bundle", f"{answer.bundle}  ({megabytes(answer.bundle_bytes)})"],
+            ["model", f"{answer.model} for {answer.target}: {answer.backend}, {answer.scheme}"],
+            ["model size", megabytes(answer.model_bytes)],
+            ["digest", answer.digest],
+        ],
+    )
+    if answer.below_gate:
+        warn("this bundle is below its gates and says so in its manifest")
+    note(f"\nnext: edgeslm run {answer.bundle} --text '…'")

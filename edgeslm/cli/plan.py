@@ -1,0 +1,81 @@
+"""`edgeslm plan`: print the decision and do nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
+from edgeslm.cli.request import request_options
+
+if TYPE_CHECKING:
+    from edgeslm.pipeline import Decision
+
+
+@click.command()
+@request_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def plan(as_json: bool, eval_: Path | None, **flags: object) -> None:
+    """Print what `build` would do with the same flags, and why. Does nothing."""
+    from edgeslm import pipeline
+    from edgeslm.answers import plan_answer
+    from edgeslm.pipeline import BuildRequest
+
+    decision = pipeline.plan(BuildRequest(eval=eval_, **flags))  # type: ignore[arg-type]  # click checked the types
+    for warning in decision.plan.warnings:
+        warn(warning)
+    if as_json:
+        print_json(plan_answer(decision))
+        return
+    _print_decision(decision)
+
+
+def _print_decision(decision: Decision) -> None:
+    from edgeslm.planning import plan_budget
+
+    checkpoint, decided = decision.checkpoint, decision.plan
+    budget = plan_budget(decision.target, decided)
+    print_table(
+        None,
+        [
+            [
+                "model",
+                f"{checkpoint.name} ({checkpoint.architecture}, {checkpoint.elements / 1e6:.1f} M parameters)",
+            ],
+            ["task", checkpoint.task],
+            ["target", f"{decision.target.title} ({decision.target.cpu.core})"],
+            ["backend", decided.backend],
+            ["scheme", decided.scheme],
+            ["text lengths", ", ".join(map(str, decided.lengths)) or "as the example inputs"],
+            ["expected size", megabytes(decided.weight_bytes)],
+            ["expected memory", f"{megabytes(budget.resident)} of {megabytes(budget.available)}"],
+        ],
+    )
+    click.echo()
+    for reason in (*decided.reasons, *checkpoint.notes):
+        click.echo(f"- {reason}")
+    click.echo()
+    print_table(
+        ["tensor", "shape", "stored as", "why"],
+        [
+            [
+                p.name,
+                "×".join(map(str, p.shape)) or "scalar",
+                _stored(decision, p.name),
+                decided.choices[p.name].reason,
+            ]
+            for p in checkpoint.parameters
+        ],
+    )
+    counts = Counter(_stored(decision, p.name) for p in checkpoint.parameters)
+    click.echo()
+    click.echo(f"{len(checkpoint.parameters)} tensors: " + ", ".join(f"{n} {kind}" for kind, n in counts.most_common()))
+    note("nothing was built: `edgeslm build` with the same flags carries this out")
+
+
+def _stored(decision: Decision, parameter: str) -> str:
+    choice = decision.plan.choices[parameter]
+    return choice.precision + (f"-g{choice.group}" if choice.group else "")

@@ -1,0 +1,62 @@
+"""The flags that `plan` and `build` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgeslm.target import list_targets
+
+    return [CompletionItem(t.name, help=t.title) for t in list_targets() if t.name.startswith(incomplete)]
+
+
+def _complete_scheme(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgeslm.quantize.schemes import SCHEMES
+
+    return [CompletionItem(s.name, help=s.title) for s in SCHEMES.values() if s.name.startswith(incomplete)]
+
+
+def _complete_backend(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in ("tflite", "openvino") if name.startswith(incomplete)]
+
+
+def request_options(command: F) -> F:
+    """Add every flag of a build request to a click command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.option("--target", "-t", required=True, metavar="T", shell_complete=_complete_target,
+                 help="The device: a name from `edgeslm targets`, or a target file (PATH.toml)."),
+    click.option("--model", "-m", default="demo", metavar="M", show_default=True,
+                 help="A Hugging Face checkpoint folder, or module:function returning (nn.Module, example inputs)."),
+    click.option("--scheme", "-s", metavar="S", shell_complete=_complete_scheme,
+                 help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target."),
+    click.option("--backend", metavar="B", shell_complete=_complete_backend,
+                 help="tflite or openvino. Default: the better one on the target."),
+    click.option("--max-length", type=click.IntRange(min=2), metavar="N",
+                 help="Longest text in tokens. Default: the checkpoint's own limit, at most 256."),
+    click.option("--calibration", type=click.Path(path_type=Path), metavar="F",
+                 help="Texts that calibrate int8-static, one a line. Default: built-in ones."),
+    click.option("--eval", "eval_", type=click.Path(path_type=Path), metavar="F",
+                 help="Texts that score the model against PyTorch, one a line. Default: built-in ones."),
+    click.option("--min-fidelity", type=float, metavar="X",
+                 help="Least cosine similarity to PyTorch on any text. Default: the scheme's gate."),
+    click.option("--allow-below-gate", is_flag=True,
+                 help="Build even if a gate is missed; the bundle is marked so."),
+    click.option("--vendor-wheels", is_flag=True,
+                 help="Put the target's own Python packages into the bundle: the device then needs no network."),
+    click.option("--force", is_flag=True, help="Overwrite an existing bundle."),
+    click.option("-o", "--output", "out", type=click.Path(path_type=Path, file_okay=False), default=".",
+                 metavar="DIR", help="Where the bundle goes. Default: the current folder."),
+)  # fmt: skip

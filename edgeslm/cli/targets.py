@@ -1,0 +1,63 @@
+"""`edgeslm targets`: the devices, and one device's facts."""
+
+from __future__ import annotations
+
+import click
+
+from edgeslm.cli.console import print_json, print_table
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def targets(context: click.Context, as_json: bool) -> None:
+    """List the devices a bundle can be built for."""
+    if context.invoked_subcommand is not None:
+        return
+    from edgeslm.answers import TargetsAnswer
+    from edgeslm.target import list_targets
+
+    found = list_targets()
+    if as_json:
+        print_json(TargetsAnswer(targets=found))
+        return
+    print_table(
+        ["name", "device", "core", "cores", "clock", "RAM"],
+        [
+            [
+                t.name,
+                t.title,
+                t.cpu.core,
+                str(t.cpu.cores),
+                f"{t.cpu.clock_mhz} MHz",
+                f"{t.memory.ram_kib >> 10} MiB",
+            ]
+            for t in found
+        ],
+        right={3, 4, 5},
+    )
+
+
+@targets.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def show(name: str, as_json: bool) -> None:
+    """Show one device's facts. NAME is a target's name or a target file."""
+    from edgeslm.answers import TargetAnswer
+    from edgeslm.target import load_target
+
+    target = load_target(name)
+    if as_json:
+        print_json(TargetAnswer(target=target, isa=sorted(target.cpu.isa)))
+        return
+    rows = [
+        ("name", target.name),
+        ("device", target.title),
+        ("packaging", target.packaging),
+        ("CPU", f"{target.cpu.cores} × {target.cpu.core} ({target.cpu.arch}) at {target.cpu.clock_mhz} MHz"),
+        ("ISA features", ", ".join(sorted(target.cpu.isa))),
+        ("RAM", f"{target.memory.ram_kib >> 10} MiB"),
+        ("storage", f"{target.memory.storage_kib >> 10} MiB"),
+        ("memory bandwidth", f"{target.memory.bandwidth_mib_s} MiB/s"),
+    ]
+    print_table(None, [list(row) for row in rows])

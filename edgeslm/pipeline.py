@@ -1,0 +1,195 @@
+"""The story: from a checkpoint to a verified bundle. The only place that joins stages."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeslm.artifacts import (
+    BuildReport,
+    Checkpoint,
+    CompiledModel,
+    Fidelity,
+    LoweredModel,
+    OnnxModel,
+    QuantPlan,
+    Samples,
+)
+from edgeslm.backends import load_backend, missing_backends
+from edgeslm.bundle import linux
+from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
+from edgeslm.errors import ConfigError
+from edgeslm.export.checkpoint import length_buckets, open_checkpoint
+from edgeslm.fidelity import gates, samples, score, texts
+from edgeslm.planning import decide
+from edgeslm.quantize.schemes import find_scheme
+from edgeslm.target import Target, load_target
+from edgeslm.versions import tool_versions
+
+Announce = Callable[[str, bool], contextlib.AbstractContextManager[None]]
+"""Called as announce(stage, cached) around every stage: how a command line shows progress."""
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """Everything a user can ask of `plan` and `build`; the command line's flags, one to one."""
+
+    target: str
+    model: str = "demo"
+    scheme: str | None = None
+    backend: str | None = None
+    max_length: int | None = None
+    calibration: Path | None = None
+    eval: Path | None = None
+    min_fidelity: float | None = None
+    allow_below_gate: bool = False
+    force: bool = False
+    vendor_wheels: bool = False
+    out: Path = Path()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What `plan` prints and `build` carries out."""
+
+    target: Target
+    checkpoint: Checkpoint
+    plan: QuantPlan
+    calibration: texts.Texts | None
+    scoring: texts.Texts | None  # None for a plain module, which is scored on random inputs
+
+
+def plan(request: BuildRequest) -> Decision:
+    """Decide and do nothing."""
+    target = load_target(request.target)
+    checkpoint = open_checkpoint(request.model)
+    lengths = length_buckets(checkpoint, request.max_length)
+    if request.min_fidelity is not None and not 0 <= request.min_fidelity <= 1:
+        raise ConfigError(f"--min-fidelity {request.min_fidelity} is not between 0 and 1")
+    if checkpoint.tokenizer is None:
+        if request.calibration or request.eval:
+            raise ConfigError(
+                f"{checkpoint.name} is a plain module: it takes no text",
+                "leave out --calibration and --eval; it is scored on random inputs shaped like its example",
+            )
+        calibration = scoring = None
+    else:
+        calibration, scoring = texts.load_texts(request.calibration, request.eval)
+    decided = decide(target, checkpoint, lengths, missing_backends(), request.scheme, request.backend)
+    return Decision(target, checkpoint, decided, calibration, scoring)
+
+
+def build(request: BuildRequest, announce: Announce) -> BuildReport:
+    """Carry out what `plan` decides for the same request.
+
+    Raises every EdgeslmError there is a name for; leaves no bundle behind when it does.
+    """
+    decision = plan(request)
+    checkpoint, decided = decision.checkpoint, decision.plan
+    linux.reject_existing(linux.bundle_path(request.out, checkpoint, decided), force=request.force)
+    stages = Stages(StageCache(cache_folder(), announce), decision)
+
+    onnx = stages.export()
+    lowered = stages.lower(onnx)
+    compiled = stages.quantize(lowered, onnx)
+    fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
+    gates.require_passed(fidelity, allow=request.allow_below_gate)
+
+    with explain_full_disk(request.out), announce("bundle", False):
+        bundle = linux.write_bundle(
+            checkpoint,
+            decided,
+            decision.target,
+            onnx,
+            compiled,
+            fidelity,
+            request.out,
+            below_gate=not fidelity.passed,
+            force=request.force,
+            vendor_wheels=request.vendor_wheels,
+        )
+    prune(cache_folder(), int(os.environ.get("EDGESLM_CACHE_MAX_BYTES", MAX_BYTES)))
+    records = tuple(stages.cache.records)
+    return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, not fidelity.passed)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one build, each with the key of everything its result depends on."""
+
+    cache: StageCache
+    decision: Decision
+
+    def export(self) -> OnnxModel:
+        from edgeslm.export.onnx_export import export_onnx
+
+        checkpoint, lengths = self.decision.checkpoint, self.decision.plan.lengths
+        key = [checkpoint.digest, lengths, code_digest("export", "passes"), tool_versions("export")]
+        return self.cache.stage("export", key, OnnxModel, lambda out: export_onnx(checkpoint, lengths, out))
+
+    def lower(self, onnx: OnnxModel) -> LoweredModel:
+        name = self.decision.plan.backend
+        key = [onnx.digest, code_digest(f"backends/{name}"), tool_versions(name)]
+        return self.cache.stage("lower", key, LoweredModel, lambda out: load_backend(name).lower(onnx, out))
+
+    def quantize(self, lowered: LoweredModel, onnx: OnnxModel) -> CompiledModel:
+        decided = self.decision.plan
+        name = decided.backend
+        calibration = self._calibration(onnx) if find_scheme(decided.scheme).needs_calibration else None
+        key = [
+            lowered.digest,
+            decided.digest,
+            calibration.digest if calibration else None,
+            code_digest(f"backends/{name}", "quantize"),
+            tool_versions(name),
+        ]
+        return self.cache.stage(
+            "quantize",
+            key,
+            CompiledModel,
+            lambda out: load_backend(name).quantize(lowered, decided, onnx, calibration, out),
+        )
+
+    def score(
+        self, compiled: CompiledModel, lowered: LoweredModel, onnx: OnnxModel, min_fidelity: float | None
+    ) -> Fidelity:
+        """Scores on texts that did not calibrate; gates are judged anew each time."""
+        scoring = self._samples("scoring", self.decision.scoring, onnx)
+        reference = self._reference(scoring)
+        key = [compiled.digest, scoring.digest, reference.digest, code_digest("fidelity", "device")]
+        scores = self.cache.stage(
+            "score", key, score.Scores, lambda _: score.score_model(compiled, onnx, scoring, reference)
+        )
+        scheme = find_scheme(self.decision.plan.scheme)
+        fidelity = gates.judge(scores, scheme, compiled.bytes, lowered.bytes, self.decision.checkpoint, min_fidelity)
+        if fidelity.passed:
+            return fidelity
+        worst = load_backend(compiled.backend).weight_errors(compiled, onnx)
+        return dataclasses.replace(fidelity, worst_tensors=tuple(worst[: gates.WORST_TENSORS]))
+
+    def _calibration(self, onnx: OnnxModel) -> Samples:
+        return self._samples("calibration", self.decision.calibration, onnx)
+
+    def _samples(self, use: str, chosen: texts.Texts | None, onnx: OnnxModel) -> Samples:
+        checkpoint = self.decision.checkpoint
+        if chosen is None:
+            from edgeslm.export.examples import example_samples
+
+            seed = {"calibration": 1, "scoring": 2}[use]
+            key = [checkpoint.digest, seed, code_digest("export")]
+            return self.cache.stage(
+                use, key, Samples, lambda out: example_samples(checkpoint, samples.EXAMPLES, seed, out)
+            )
+        key = [checkpoint.digest, chosen.digest, onnx.lengths, code_digest("fidelity", "formats")]
+        return self.cache.stage(use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out))
+
+    def _reference(self, scoring: Samples) -> Samples:
+        from edgeslm.export.reference import reference_outputs
+
+        checkpoint = self.decision.checkpoint
+        key = [checkpoint.digest, scoring.digest, code_digest("export"), tool_versions("export")]
+        return self.cache.stage("reference", key, Samples, lambda out: reference_outputs(checkpoint, scoring, out))

@@ -1,0 +1,130 @@
+"""Decide, as data: backend, scheme per tensor, memory fit, expected size, and why. Nothing is carried out here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from edgeslm.artifacts import Checkpoint, QuantPlan
+from edgeslm.cost.memory import Budget, memory_budget, require_fit
+from edgeslm.cost.speed import compare_backends, speed_warnings
+from edgeslm.digest import json_digest
+from edgeslm.errors import MissingToolError, UnsupportedError
+from edgeslm.quantize.plan import choose_precisions, stored_bytes
+from edgeslm.quantize.schemes import SCHEMES, Scheme, find_scheme
+from edgeslm.target import Target, list_targets
+
+DEFAULT_SCHEME = "int8"
+BACKENDS = ("tflite", "openvino")
+
+
+def decide(
+    target: Target,
+    checkpoint: Checkpoint,
+    lengths: tuple[int, ...],
+    missing: Mapping[str, str | None],
+    scheme: str | None = None,
+    backend: str | None = None,
+) -> QuantPlan:
+    """The plan for this checkpoint on this target.
+
+    `missing` says for each backend what keeps it from being used here, None where nothing does. Raises
+    UnsupportedError, UnsupportedSchemeError, MissingToolError, DoesNotFitError.
+    """
+    chosen_scheme = find_scheme(scheme or DEFAULT_SCHEME)
+    reasons = [
+        f"scheme {chosen_scheme.name} ({chosen_scheme.title}): "
+        + ("as asked" if scheme else f"the default for {target.title}")
+    ]
+    chosen_backend, why, warnings = _choose_backend(target, chosen_scheme, missing, backend)
+    reasons += why
+    choices = choose_precisions(checkpoint.parameters, chosen_scheme)
+    weight_bytes = sum(stored_bytes(p, choices[p.name]) for p in checkpoint.parameters)
+    budget = memory_budget(target, chosen_backend, chosen_scheme.name, weight_bytes)
+    require_fit(checkpoint.name, target, budget, _what_would_fit(checkpoint, target, chosen_backend, chosen_scheme))
+    reasons.append(
+        f"memory: {_mb(budget.resident)} resident of {_mb(budget.available)} free on {target.title} "
+        f"(measured for {chosen_backend} {chosen_scheme.name} on {target.cpu.arch})"
+    )
+    plan = QuantPlan(
+        target=target.name,
+        backend=chosen_backend,
+        scheme=chosen_scheme.name,
+        choices=choices,
+        reasons=tuple(reasons),
+        warnings=(*warnings, *speed_warnings(chosen_backend, target, chosen_scheme)),
+        lengths=lengths,
+        weight_bytes=weight_bytes,
+        resident_bytes=budget.resident,
+    )
+    return dataclasses.replace(plan, digest=_digest(plan))
+
+
+def plan_budget(target: Target, plan: QuantPlan) -> Budget:
+    return memory_budget(target, plan.backend, plan.scheme, plan.weight_bytes)
+
+
+def _digest(plan: QuantPlan) -> str:
+    """Of what the plan makes happen: reasons and warnings may be reworded without a rebuild."""
+    return json_digest(
+        {
+            "target": plan.target,
+            "backend": plan.backend,
+            "scheme": plan.scheme,
+            "choices": {name: [c.precision, c.group] for name, c in plan.choices.items()},
+            "lengths": plan.lengths,
+        }
+    )
+
+
+def _choose_backend(
+    target: Target, scheme: Scheme, missing: Mapping[str, str | None], asked: str | None
+) -> tuple[str, list[str], list[str]]:
+    """Backend, reasons, warnings."""
+    best, why = compare_backends(target, scheme)
+    if asked is not None:
+        if asked not in BACKENDS:
+            raise UnsupportedError(f"no backend is named {asked!r}", f"known: {', '.join(BACKENDS)}")
+        if missing[asked]:
+            raise MissingToolError(f"the {asked} backend cannot be used here: {missing[asked]}")
+        if asked == best:
+            return asked, [f"backend {asked}: as asked; {why}"], []
+        return asked, [f"backend {asked}: as asked"], [f"{best} would be chosen for {target.name}: {why}"]
+    usable = [name for name in BACKENDS if not missing[name]]
+    if not usable:
+        raise MissingToolError(
+            "no backend can be used here:\n" + "\n".join(f"         {name}: {missing[name]}" for name in BACKENDS),
+            "edgeslm doctor lists what is missing and installs it",
+        )
+    if best in usable:
+        return best, [f"backend {best}: {why}"], []
+    other = usable[0]
+    return (
+        other,
+        [f"backend {other}: {best} cannot be used here ({missing[best]})"],
+        [f"{best} would be better on {target.name}: {why}"],
+    )
+
+
+def _what_would_fit(checkpoint: Checkpoint, target: Target, backend: str, scheme: Scheme) -> str:
+    """Schemes under which this model would fit this target, or the smallest target that takes it as it is."""
+
+    def needs(on: Target, name: str) -> Budget:
+        choices = choose_precisions(checkpoint.parameters, SCHEMES[name])
+        size = sum(stored_bytes(p, choices[p.name]) for p in checkpoint.parameters)
+        return memory_budget(on, backend, name, size)
+
+    fitting = [name for name in SCHEMES if name != scheme.name and needs(target, name).fits]
+    if fitting:
+        return f"it would fit with --scheme {' or '.join(fitting)}"
+    larger = sorted(
+        (t for t in list_targets() if t.cpu.arch == target.cpu.arch and needs(t, scheme.name).fits),
+        key=lambda t: t.memory.ram_kib,
+    )
+    if larger:
+        return f"the smallest target that takes it: {larger[0].name}"
+    return "no built-in target takes it: a smaller checkpoint is needed"
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"

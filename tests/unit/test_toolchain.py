@@ -1,0 +1,71 @@
+"""Foreign tools: their logs, their failures, and nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edgeslm.errors import MissingToolError, ToolFailedError
+from edgeslm.toolchain import find_tool, last_lines, run_tool
+
+
+def test_a_failing_tool_shows_its_last_lines_and_keeps_its_log(tmp_path: Path) -> None:
+    code = "print('one'); print('10%\\r100%'); raise SystemExit('it broke')"
+    with pytest.raises(ToolFailedError, match="it broke") as caught:
+        run_tool([sys.executable, "-u", "-c", code], tmp_path / "tool.log")
+    assert caught.value.status == 1
+    assert "one" in caught.value.log.read_text()
+    assert last_lines(caught.value.log).splitlines() == ["one", "100%", "it broke"]
+
+
+def test_a_missing_tool_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingToolError, match="no-such-tool"):
+        run_tool(["no-such-tool"], tmp_path / "log", hint="install it")
+    with pytest.raises(MissingToolError) as caught:
+        find_tool("no-such-tool", "apt-get install it")
+    assert caught.value.hint == "apt-get install it"
+
+
+def test_peak_memory_is_the_tools_own(tmp_path: Path) -> None:
+    run = run_tool([sys.executable, "-c", "x = bytearray(200 << 20); x[::4096] = b'1' * (200 << 8)"], tmp_path / "log")
+    assert 200 <= run.peak_rss_mib < 260
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+CHILD = "import subprocess,sys,time; p=subprocess.Popen(['sleep','60']); print(p.pid, flush=True); time.sleep(60)"
+
+
+def test_a_time_limit_ends_the_whole_family(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailedError) as caught:
+        run_tool([sys.executable, "-c", CHILD], tmp_path / "log", timeout_s=2)
+    assert caught.value.status == 124
+    assert not alive(int((tmp_path / "log").read_text()))
+
+
+def test_ctrl_c_ends_the_whole_family(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def interrupt_when_started() -> None:
+        for _ in range(200):
+            time.sleep(0.05)
+            if log.exists() and log.read_text().strip():
+                break
+        os.kill(os.getpid(), 2)
+
+    threading.Thread(target=interrupt_when_started).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_tool([sys.executable, "-c", CHILD], log)
+    time.sleep(0.1)
+    assert not alive(int(log.read_text()))
