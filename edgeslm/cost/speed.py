@@ -34,8 +34,8 @@ def compare_backends(target: Target, scheme: Scheme) -> tuple[str, str]:
         numbers = f"MiniLM, 64 tokens, measured: tflite {tflite[0]:,.4g}, openvino {openvino[0]:,.4g} {tflite[1]}"
     if memory["tflite"] and memory["openvino"]:
         numbers += (
-            f"{'; ' if numbers else ''}resident memory {memory['tflite'].factor:.1f}× against "
-            f"{memory['openvino'].factor:.1f}× the file's bytes"
+            f"{'; ' if numbers else ''}resident memory: tflite {memory['tflite'].factor:.1f}×, "
+            f"openvino {memory['openvino'].factor:.1f}× the file's bytes"
         )
     if arch == "aarch64":
         return "tflite", f"on {target.cpu.core} OpenVINO expands compressed weights to floats ({numbers})"
