@@ -8,6 +8,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from edgeslm.artifacts import BuildReport
+from edgeslm.bundle.inspect import Inspection
+from edgeslm.bundle.manifest import Manifest
 from edgeslm.cost.memory import Budget
 from edgeslm.pipeline import Decision
 from edgeslm.planning import plan_budget
@@ -169,6 +171,18 @@ class RunAnswer(_Answer):
     outputs: dict[str, list[object]] | None = None
 
 
+class InspectAnswer(_Answer):
+    """`edgeslm inspect --json`: a bundle whose every digest was right."""
+
+    bundle: str
+    digest: str
+    bundle_bytes: int
+    unpacked: bool
+    below_gate: bool
+    files: tuple[str, ...]
+    manifest: Manifest
+
+
 class ErrorDetail(_Answer):
     kind: str
     message: str
@@ -252,4 +266,16 @@ def build_answer(report: BuildReport) -> BuildAnswer:
         warnings=plan.warnings,
         notes=report.checkpoint.notes,
         stages=[StageAnswer(**vars(stage)) for stage in report.stages],
+    )
+
+
+def inspect_answer(inspection: Inspection) -> InspectAnswer:
+    return InspectAnswer(
+        bundle=str(inspection.path),
+        digest=inspection.digest,
+        bundle_bytes=inspection.bytes,
+        unpacked=inspection.unpacked,
+        below_gate=inspection.manifest.below_gate,
+        files=inspection.files,
+        manifest=inspection.manifest,
     )

@@ -90,7 +90,7 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     """
     decision = plan(request)
     checkpoint, decided = decision.checkpoint, decision.plan
-    linux.reject_existing(linux.bundle_path(request.out, checkpoint, decided), force=request.force)
+    linux.reject_existing(linux.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
     stages = Stages(StageCache(cache_folder(), announce), decision)
 
     onnx = stages.export()

@@ -1,0 +1,124 @@
+"""The members of a bundle that people read: README.md, LICENSE, MODEL_CARD.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeslm.artifacts import Checkpoint, CompiledModel, Fidelity, QuantPlan
+from edgeslm.target import Target
+
+LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING")
+MAX_CARD = 1 << 20
+"""Bytes taken from a checkpoint's own text files; they are written for people."""
+
+_DEVICE_LICENCE = """\
+The Python package edgeslm_device in this bundle is part of edgeslm and licensed under the Apache License, Version 2.0
+(SPDX: Apache-2.0, https://www.apache.org/licenses/LICENSE-2.0). Packages named in requirements.txt, and wheels if
+there are any here, carry licences of their own.
+"""
+
+
+def readme_text(
+    checkpoint: Checkpoint, plan: QuantPlan, target: Target, fidelity: Fidelity, file_name: str, *, vendored: bool
+) -> str:
+    """Ten lines for whoever opens the bundle on the device."""
+    folder = file_name.removesuffix(".edgeslm")
+    pip = "pip install --no-index --find-links wheels" if vendored else "pip install"
+    run = "--text 'Some text'" if checkpoint.tokenizer else "--help"
+    lines = [
+        f"# {checkpoint.name} for {target.title}",
+        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}), for Python 3.11 to 3.13.",
+        f"How much of the original is left: cosine similarity to PyTorch of at least {fidelity.cosine_min:.4f} on "
+        f"{fidelity.samples} samples{'' if fidelity.passed else ', BELOW ITS GATE'}; see MODEL_CARD.md.",
+        "Unpack, install, run:",
+        "",
+        f"    python3 -m zipfile -e {file_name} {folder} && cd {folder}",
+        f"    python3 -m venv env && env/bin/{pip} -r requirements.txt",
+        f"    env/bin/python -m edgeslm_device run . {run}",
+        "",
+        f"From Python: `from edgeslm_device import Model; {_call(checkpoint)}`",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _purpose(checkpoint: Checkpoint) -> str:
+    return {
+        "embedding": "text embeddings",
+        "classification": "text classification",
+        "token-classification": "token classification",
+        "fill-mask": "filling in masked words",
+        "tensors": "tensors in, tensors out",
+    }[checkpoint.task]
+
+
+def _call(checkpoint: Checkpoint) -> str:
+    method = {
+        "embedding": "embed",
+        "classification": "classify",
+        "token-classification": "classify_tokens",
+        "fill-mask": "fill_mask",
+    }.get(checkpoint.task)
+    return f'Model.open(".").{method}(["Some text"])' if method else 'Model.open(".").run({"name": array, ...})'
+
+
+def licence_text(checkpoint: Checkpoint) -> str:
+    """The checkpoint's own licence text, or its SPDX name, or that it names none; then the device package's."""
+    own = _first_text(checkpoint.root, LICENCE_FILES)
+    if own is None:
+        own = (
+            f"The model {checkpoint.name}: according to its model card, licensed under {checkpoint.licence} (SPDX).\n"
+            if checkpoint.licence
+            else f"The model {checkpoint.name}: its checkpoint names no licence. Ask its author before passing it on.\n"
+        )
+    return f"{own.rstrip()}\n\n{'-' * 40}\n\n{_DEVICE_LICENCE}"
+
+
+def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledModel, fidelity: Fidelity) -> str:
+    """How this bundle was made and what it scored, then the checkpoint's own card."""
+    lines = [
+        f"# {checkpoint.name}: {plan.backend}, {plan.scheme}, for {plan.target}",
+        "",
+        f"Scored against PyTorch on {fidelity.samples} samples ({fidelity.texts}).",
+        *([] if fidelity.passed else ["", "**Below its gate: this model is less faithful than its scheme promises.**"]),
+        "",
+        "| output | cosine, worst | cosine, mean | largest error | same label |",
+        "| --- | --- | --- | --- | --- |",
+        *[
+            f"| {score.output} | {score.cosine_min:.6f} | {score.cosine_mean:.6f} | {score.max_abs_error:.2e} "
+            f"| {'' if score.label_agreement is None else f'{score.label_agreement:.1%}'} |"
+            for score in fidelity.scores
+        ],
+        "",
+        "| gate | value | limit | |",
+        "| --- | --- | --- | --- |",
+        *[
+            f"| {gate.name} | {gate.value:.6g} | {gate.threshold:.6g} | {'passed' if gate.passed else 'MISSED'} |"
+            for gate in fidelity.gates
+        ],
+        "",
+    ]
+    for title, entries in (
+        ("Tensors that lost most", [f"{name}: relative error {error:.4f}" for name, error in fidelity.worst_tensors]),
+        ("Operators that compute in float", list(compiled.kept_float)),
+        ("Assumed where the checkpoint says nothing", list(checkpoint.notes)),
+        ("Not as the plan wanted", [f"{t.parameter}: {t.precision} ({t.note})" for t in compiled.stored if t.note]),
+    ):
+        if entries:
+            lines += [f"{title}:", "", *[f"- {entry}" for entry in entries], ""]
+    card = _first_text(checkpoint.root, ("README.md",))
+    lines += (
+        ["---", "", "The checkpoint's own model card:", "", card.rstrip()]
+        if card
+        else ["The checkpoint has no model card."]
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _first_text(root: Path | None, names: tuple[str, ...]) -> str | None:
+    """The first of these files in the folder, as text; None where there is none."""
+    for name in names if root else ():
+        path = root / name  # type: ignore[operator]  # the loop is empty without a root
+        if path.is_file():
+            with path.open("rb") as source:
+                return source.read(MAX_CARD).decode("utf-8", errors="replace")
+    return None

@@ -1,0 +1,68 @@
+"""Open a bundle, packed or unpacked, and believe nothing in it that its digests do not bear out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeslm.bundle.manifest import MANIFEST, MAX_BYTES, FilePart, Manifest, parse_manifest
+from edgeslm.errors import BundleError
+from edgeslm.formats.archive import Archive, open_archive
+
+HINT = "it was changed after it was built: copy or build it again"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A bundle whose every digest was right. `bytes` are those of the file, or of all files in the folder."""
+
+    path: Path
+    digest: str
+    manifest: Manifest
+    files: tuple[str, ...]
+    bytes: int
+    unpacked: bool
+
+
+def inspect_bundle(path: Path) -> Inspection:
+    """Verify every digest and that nothing else lies inside. Raises BundleError naming the member."""
+    with open_archive(path) as archive:
+        manifest = read_manifest(archive)
+        listed, there = set(manifest.files), set(archive.sizes) - {MANIFEST}
+        if listed - there:
+            raise BundleError(f"{path}: member {min(listed - there)} is missing", HINT)
+        if there - listed:
+            raise BundleError(f"{path}: member {min(there - listed)} is not listed in {MANIFEST}", HINT)
+        _require_described(path, manifest)
+        for name, expected in manifest.files.items():
+            _verify(archive, name, expected)
+        unpacked = path.is_dir()
+        size = sum(archive.sizes.values()) if unpacked else path.stat().st_size
+    return Inspection(path, manifest.digest, manifest, (MANIFEST, *sorted(listed)), size, unpacked)
+
+
+def read_manifest(archive: Archive) -> Manifest:
+    """The manifest of an opened bundle; the members it lists are not verified yet."""
+    if MANIFEST not in archive.sizes:
+        raise BundleError(f"{archive.path} is no bundle: it has no {MANIFEST}", "edgeslm build makes one")
+    return parse_manifest(archive.read(MANIFEST, MAX_BYTES), str(archive.path))
+
+
+def _require_described(path: Path, manifest: Manifest) -> None:
+    """The files a runtime opens are among those whose digests are known."""
+    wanted = [*manifest.model.files, *([manifest.tokenizer.file] if manifest.tokenizer else [])]
+    for name in wanted:
+        if name not in manifest.files:
+            raise BundleError(f"{path}: {MANIFEST} speaks of {name} and does not list it", HINT)
+
+
+def _verify(archive: Archive, name: str, expected: FilePart) -> None:
+    size = archive.sizes[name]
+    if size != expected.bytes:
+        raise BundleError(f"{archive.path}: member {name} has {size:,} bytes instead of {expected.bytes:,}", HINT)
+    digest = hashlib.sha256()
+    for chunk in archive.chunks(name):
+        digest.update(chunk)
+    if digest.hexdigest() != expected.sha256:
+        raise BundleError(f"{archive.path}: the content of member {name} does not match its digest", HINT)

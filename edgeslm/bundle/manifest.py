@@ -1,0 +1,189 @@
+"""The manifest: what a bundle says about itself, with the SHA-256 of every other member.
+
+Its own digest names the bundle. docs/bundle-format.md describes every field; docs/schema/manifest.json is generated
+from the models here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgeslm.artifacts import Fidelity, Task
+from edgeslm.digest import json_digest
+from edgeslm.errors import BundleError
+from edgeslm.target import Target
+
+SCHEMA_VERSION: Final = 1
+MANIFEST = "manifest.json"
+MAX_BYTES = 8 << 20
+"""Of manifest.json; the largest one seen, with a thousand labels, has 60 kB."""
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Score = float | None
+"""None where the model gave no number (infinite, or not a number)."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TensorPart(_Part):
+    """An input or output. A -1 in the shape is the text's length in tokens."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class ModelPart(_Part):
+    """What a runtime needs to know to run the model."""
+
+    runtime: Literal["ai-edge-litert", "openvino"]
+    files: tuple[str, ...] = Field(min_length=1)  # the first is the one a runtime opens
+    digest: Digest
+    pad_id: int
+    scheme: str
+    lengths: tuple[int, ...]  # length buckets in tokens; [] for a plain module
+    signatures: dict[str, str]  # bucket -> signature; {} for one dynamic graph
+    inputs: tuple[TensorPart, ...]
+    outputs: tuple[TensorPart, ...]
+
+
+class TokenizerPart(_Part):
+    file: str
+    max_length: int
+    pad_id: int
+    mask_token: str | None
+
+
+class OutputPart(_Part):
+    output: str
+    cosine_min: Score
+    cosine_mean: Score
+    max_abs_error: Score
+    label_agreement: Score
+
+
+class GatePart(_Part):
+    name: str
+    value: Score
+    threshold: float
+    passed: bool
+
+
+class FidelityPart(_Part):
+    """The scores against PyTorch; `cosine_min` and `max_abs_error` are the worst of all outputs."""
+
+    texts: str
+    samples: int
+    passed: bool
+    cosine_min: Score
+    max_abs_error: Score
+    outputs: tuple[OutputPart, ...]
+    gates: tuple[GatePart, ...]
+    worst_tensors: tuple[tuple[str, Score], ...]  # parameter, relative weight error; filled on a missed gate
+
+
+class ParentsPart(_Part):
+    """Digests of what the model was made from, in the order it was made."""
+
+    checkpoint: Digest
+    onnx: Digest
+    plan: Digest
+    lowered: Digest
+    compiled: Digest
+
+
+class FilePart(_Part):
+    sha256: Digest
+    bytes: int = Field(ge=0)
+
+
+class Manifest(_Part):
+    schema_version: Literal[1]
+    edgeslm: str
+    name: str
+    task: Task
+    architecture: str
+    target: Target
+    backend: str
+    scheme: str
+    below_gate: bool
+    model: ModelPart
+    tokenizer: TokenizerPart | None
+    labels: tuple[str, ...]
+    fidelity: FidelityPart
+    parents: ParentsPart
+    tools: dict[str, str]
+    host_cpu: tuple[str, ...]
+    files: dict[str, FilePart]
+
+    @property
+    def digest(self) -> str:
+        """What names the bundle: the SHA-256 of `content`."""
+        return json_digest(self.model_dump(mode="json"))
+
+    @property
+    def content(self) -> bytes:
+        """manifest.json: JSON in canonical form (sorted keys, no spaces), so that its SHA-256 is the digest."""
+        document = self.model_dump(mode="json")
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """Check manifest.json's content. Raises BundleError that names the field, or the version that reads it."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where}: {MANIFEST} is no JSON: {error}", "it is damaged: copy or build it again") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        maker = document.get("edgeslm")
+        raise BundleError(
+            f"{where} has schema version {version}; this edgeslm reads up to {SCHEMA_VERSION}",
+            f"it was made by edgeslm {maker}: pip install --upgrade edgeslm, to that version at least",
+        )
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        mistakes = error.errors()
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in mistakes[:4]]
+        raise BundleError(
+            f"{where}: {MANIFEST} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}\n"
+            + "\n".join(f"         {line}" for line in lines),
+            "it is damaged or no bundle: copy or build it again",
+        ) from None
+
+
+def fidelity_part(fidelity: Fidelity) -> FidelityPart:
+    return FidelityPart(
+        texts=fidelity.texts,
+        samples=fidelity.samples,
+        passed=fidelity.passed,
+        cosine_min=finite(fidelity.cosine_min),
+        max_abs_error=finite(fidelity.max_abs_error),
+        outputs=tuple(
+            OutputPart(
+                output=score.output,
+                cosine_min=finite(score.cosine_min),
+                cosine_mean=finite(score.cosine_mean),
+                max_abs_error=finite(score.max_abs_error),
+                label_agreement=finite(score.label_agreement),
+            )
+            for score in fidelity.scores
+        ),
+        gates=tuple(
+            GatePart(name=gate.name, value=finite(gate.value), threshold=gate.threshold, passed=gate.passed)
+            for gate in fidelity.gates
+        ),
+        worst_tensors=tuple((name, finite(error)) for name, error in fidelity.worst_tensors),
+    )
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has no word for infinity: None stands for it."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,76 @@
+"""`edgeslm inspect`: what is inside a bundle, every digest verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
+
+if TYPE_CHECKING:
+    from edgeslm.bundle.inspect import Inspection
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def inspect(bundle: Path, as_json: bool) -> None:
+    """Show what is inside BUNDLE, a file or its unpacked folder, and verify every digest.
+
+    Exit status 8 when something in it is not what its manifest says.
+    """
+    from edgeslm.answers import inspect_answer
+    from edgeslm.bundle.inspect import inspect_bundle
+
+    inspection = inspect_bundle(bundle)
+    if inspection.manifest.below_gate:
+        warn("this bundle is BELOW ITS GATES: it was built with --allow-below-gate")
+    if as_json:
+        print_json(inspect_answer(inspection))
+        return
+    _print_inspection(inspection)
+
+
+def _print_inspection(inspection: Inspection) -> None:
+    manifest = inspection.manifest
+    fidelity, model = manifest.fidelity, manifest.model
+    missed = [gate.name for gate in fidelity.gates if not gate.passed]
+    print_table(
+        None,
+        [
+            ["bundle", f"{inspection.path}  ({megabytes(inspection.bytes)}{', unpacked' * inspection.unpacked})"],
+            ["digest", inspection.digest],
+            ["model", f"{manifest.name} ({manifest.architecture}, {manifest.task})"],
+            ["target", f"{manifest.target.title} ({manifest.target.cpu.core})"],
+            ["backend", f"{manifest.backend}, runs on {model.runtime}"],
+            ["scheme", manifest.scheme],
+            ["text lengths", ", ".join(map(str, model.lengths)) or "fixed shapes"],
+            ["fidelity", f"cosine at least {_number(fidelity.cosine_min)} on {fidelity.samples} samples"],
+            ["gates", f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"],
+            ["built by", f"edgeslm {manifest.edgeslm}"],
+            ["tools", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))],
+            ["scored on", " ".join(manifest.host_cpu) or "an unknown CPU"],
+        ],
+    )
+    click.echo()
+    print_table(
+        ["tensor", "", "type", "shape"],
+        [
+            [tensor.name, way, tensor.dtype, "×".join("length" if n < 0 else str(n) for n in tensor.shape)]
+            for way, tensors in (("in", model.inputs), ("out", model.outputs))
+            for tensor in tensors
+        ],
+    )
+    click.echo()
+    print_table(
+        ["file", "bytes", "SHA-256"],
+        [[name, f"{part.bytes:,}", part.sha256] for name, part in sorted(manifest.files.items())],
+        right={1},
+    )
+    note(f"\nall {len(manifest.files)} digests are right")
+
+
+def _number(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.6f}"
