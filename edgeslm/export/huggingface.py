@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeslm.artifacts import Checkpoint, Parameter, Role, Task
 from edgeslm.digest import files_digest
-from edgeslm.errors import CheckpointError, UnsupportedError
+from edgeslm.errors import CheckpointError, MissingExtraError, UnsupportedError
 from edgeslm.export.json_file import read_object
 from edgeslm.export.sentence_transformers import SentenceModules, read_sentence_modules
 from edgeslm.export.tokenizer_file import read_tokenizer
@@ -77,12 +77,7 @@ def open_folder(folder: Path, source: str, name: str | None = None) -> Checkpoin
 
 def reject_remote_code(config: dict[str, Any], folder: Path) -> None:
     """Code that travels with a checkpoint is never run."""
-    from importlib import metadata
-
-    if "auto_map" not in config:
-        return
-    known = _known_architectures(metadata.version("transformers")) if _has_transformers() else frozenset()
-    if config["model_type"] not in known:
+    if "auto_map" in config and config["model_type"] not in _known_architectures():
         raise UnsupportedError(
             f"{folder} needs code of its own (auto_map in config.json), and edgeslm never runs code from a checkpoint",
             "load it in your own module:function, which you trust, and pass that as --model",
@@ -106,17 +101,13 @@ def reject_disagreement(config: dict[str, Any], parameters: tuple[Parameter, ...
             )
 
 
-def _has_transformers() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("transformers") is not None
-
-
-def _known_architectures(version: str) -> frozenset[str]:
+def _known_architectures() -> frozenset[str]:
     """Model types that transformers has code for. Slow to import, so only asked when a config has auto_map."""
-    from transformers.models.auto import configuration_auto
-
-    return frozenset(configuration_auto.CONFIG_MAPPING_NAMES)
+    try:
+        from transformers import CONFIG_MAPPING
+    except ImportError:
+        raise MissingExtraError("build", "transformers", "a checkpoint that brings code of its own") from None
+    return frozenset(CONFIG_MAPPING.keys())
 
 
 def _task(config: dict[str, Any], folder: Path) -> Task:
