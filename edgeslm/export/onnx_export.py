@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS = "weights.bin"
+SHORTEST = (
+    4  # tracing from 2 on trips over guards like MobileBERT's tokens - 1 != 1; the graph holds for 2 and 3 as well
+)
 OPSET = 20  # the first with Gelu as one operator; both backends read it
 
 
@@ -72,7 +75,7 @@ def _to_onnx(checkpoint: Checkpoint, module: nn.Module, lengths: tuple[int, ...]
         program = trace_module(module, load_plain_module(checkpoint.source).examples, None)
         return translate_to_onnx(program, output_names, checkpoint, OPSET), False
     longest = lengths[-1]
-    model = _symbolic_length(checkpoint, module, longest) if longest > 3 else None
+    model = _symbolic_length(checkpoint, module, longest) if longest > SHORTEST else None
     if model is not None:
         return model, True
     program = trace_module(module, _text_examples(checkpoint, longest), None)
@@ -83,7 +86,7 @@ def _symbolic_length(checkpoint: Checkpoint, module: nn.Module, longest: int) ->
     """None for the families that only trace at a fixed length, be it with an error or silently."""
     import torch
 
-    dimension = torch.export.Dim("tokens", min=2, max=longest)
+    dimension = torch.export.Dim("tokens", min=SHORTEST, max=longest)
     examples = _text_examples(checkpoint, min(longest - 1, 23))
     try:
         program = trace_module(module, examples, {name: {1: dimension} for name in examples})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ def trace_module(
     """torch.export of `module` with inputs by name. `dynamic` gives each input's symbolic dimensions."""
     import torch
 
-    with torch.no_grad(), _module_stack(module) as stack:
+    with torch.no_grad(), _watched(module) as stack:
         try:
             return torch.export.export(module, (), dict(examples), dynamic_shapes=dynamic, strict=False)
         except Exception as error:
@@ -63,8 +64,8 @@ def translate_to_onnx(
 
 
 @contextlib.contextmanager
-def _module_stack(module: nn.Module) -> Iterator[list[str]]:
-    """Paths of the modules being run. After an exception the last one is the layer that raised it."""
+def _watched(module: nn.Module) -> Iterator[list[str]]:
+    """Paths of the modules being run, while inside. After an exception the last one is the layer that raised it."""
     stack: list[str] = []
     handles = []
     for name, part in module.named_modules():
@@ -76,12 +77,21 @@ def _module_stack(module: nn.Module) -> Iterator[list[str]]:
         def leave(_module: object, _inputs: object, _outputs: object) -> None:
             stack.pop()
 
+        # Weights are in float32 on the CPU already: a layer that converts itself in forward (Switch Transformers' router)
+        # would have its parameters swapped under the tracer.
+        part.to = functools.partial(_unchanged, part)  # type: ignore[method-assign]  # undone below
         handles += [part.register_forward_pre_hook(enter), part.register_forward_hook(leave)]
     try:
         yield stack
     finally:
         for handle in handles:
             handle.remove()
+        for part in module.modules():
+            del part.to
+
+
+def _unchanged(part: nn.Module, *_arguments: object, **_options: object) -> nn.Module:
+    return part
 
 
 def _operator(error: BaseException) -> str:
