@@ -1,0 +1,120 @@
+"""`edgeslm run`: a bundle run here, through the device package that is inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeslm.cli.console import print_json, warn
+
+if TYPE_CHECKING:
+    from edgeslm.device import Model
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--text", "texts", multiple=True, metavar="T", help="A text; may be given more than once.")
+@click.option("--file", "file", type=click.Path(path_type=Path), metavar="F",
+              help="A file with a text per line; for a plain module an .npz with its inputs.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
+              help="Threads to compute with.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def run(bundle: Path, texts: tuple[str, ...], file: Path | None, threads: int, as_json: bool) -> None:
+    """Run a bundle here: embedding, class scores, fill-mask.
+
+    BUNDLE is a bundle's file or the folder it was unpacked to. Without --text and --file it reads texts from stdin,
+    one per line.
+    """
+    from edgeslm.device.model import Model
+
+    with _errors_of_the_device(), Model.open(bundle, threads=threads) as model:
+        if model.task == "tensors":
+            _run_arrays(model, bundle, texts, file, as_json)
+        else:
+            _run_texts(model, bundle, _given_texts(texts, file), as_json)
+
+
+def _run_texts(model: Model, bundle: Path, texts: list[str], as_json: bool) -> None:
+    from edgeslm.answers import RunAnswer, TextAnswer
+    from edgeslm.device.answer import answer_texts
+    from edgeslm.device.show import show_answer
+
+    results = answer_texts(model, texts)
+    cut = sum(result["truncated"] for result in results)
+    if cut and model.tokenizer:
+        warn(f"{cut} of {len(results)} texts cut to {model.tokenizer.max_length} tokens, the model's limit")
+    if as_json:
+        answers = [TextAnswer(**result) for result in results]
+        print_json(RunAnswer(bundle=str(bundle), task=model.task, results=answers))
+        return
+    for result in results:
+        for line in show_answer(result):
+            click.echo(line)
+
+
+def _run_arrays(model: Model, bundle: Path, texts: tuple[str, ...], file: Path | None, as_json: bool) -> None:
+    from edgeslm.answers import RunAnswer
+    from edgeslm.device.answer import answer_arrays, describe_inputs
+    from edgeslm.device.show import show_array
+    from edgeslm.errors import ConfigError
+
+    if texts or file is None:
+        raise ConfigError(
+            f"{model.name} is a plain module: it takes arrays, not text",
+            f"--file inputs.npz, written by numpy.savez with {describe_inputs(model)}",
+        )
+    outputs = answer_arrays(model, file)
+    if as_json:
+        lists: dict[str, list[object]] = {name: array.tolist() for name, array in outputs.items()}
+        print_json(RunAnswer(bundle=str(bundle), task=model.task, results=[], outputs=lists))
+        return
+    for name, array in outputs.items():
+        click.echo(show_array(name, array))
+
+
+def _given_texts(texts: tuple[str, ...], file: Path | None) -> list[str]:
+    """The texts of --text, --file or stdin, whichever is given."""
+    from edgeslm.device.answer import read_lines
+    from edgeslm.errors import ConfigError
+
+    if texts and file is not None:
+        raise ConfigError("--text and --file exclude each other")
+    if texts:
+        return list(texts)
+    if file is not None:
+        try:
+            return read_lines(file.read_bytes(), str(file))
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    stdin: Any = sys.stdin
+    if stdin is None or stdin.isatty():
+        raise ConfigError("there is no text to run on", "--text '…', or --file F, or pipe texts in, one per line")
+    return read_lines(stdin.buffer.read(), "stdin")
+
+
+@contextlib.contextmanager
+def _errors_of_the_device() -> Iterator[None]:
+    """The device package has errors of its own, because it travels alone: give them their names here."""
+    from edgeslm import errors
+    from edgeslm.device import errors as device
+
+    try:
+        yield
+    except device.MissingPackageError as error:
+        extra = {"openvino": "openvino", "ai-edge-litert": "tflite"}.get(error.package)
+        if extra is None:
+            raise errors.MissingToolError(error.message, error.hint) from None
+        raise errors.MissingExtraError(extra, error.package, "this bundle") from None
+    except device.UsageError as error:
+        raise errors.ConfigError(error.message, error.hint) from None
+    except device.BundleError as error:
+        raise errors.BundleError(error.message, error.hint) from None
+    except device.StorageError as error:
+        raise errors.StorageError(error.message, error.hint) from None
+    except device.DeviceError as error:
+        raise errors.DeviceError(error.message, error.hint) from None

@@ -1,0 +1,231 @@
+"""A bundle's model, ready for texts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .container import open_container
+from .errors import BundleError, MissingPackageError, UsageError
+from .tokenizer import Encoding, Tokenizer
+
+try:
+    import numpy as np
+except ImportError as error:
+    raise MissingPackageError("numpy", "edgeslm_device") from error
+
+from .runner import Runner, open_runner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+METHODS = {
+    "embedding": "embed",
+    "classification": "classify",
+    "token-classification": "classify_tokens",
+    "fill-mask": "fill_mask",
+    "tensors": "run",
+}
+"""The method for each task a bundle can have."""
+
+LITERAL_MASK = "[MASK]"
+"""What a text may say for the mask token of any model."""
+
+
+class TruncationWarning(UserWarning):
+    """A text was longer than the model's limit, and its end was not read."""
+
+
+class Model:
+    """A model with its tokenizer. `Model.open(path)`, then the method of its task.
+
+    The text methods take a text or a sequence of texts and answer for each text, in order. A text too long for the
+    model is cut with a TruncationWarning; `encode` tells beforehand.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any], runner: Runner, tokenizer: Tokenizer | None) -> None:
+        self.manifest = manifest
+        self.runner = runner
+        self.tokenizer = tokenizer
+        self.labels: list[str] = list(manifest["labels"])
+
+    @classmethod
+    def open(cls, path: str | Path, threads: int = 2) -> Model:
+        """Open a bundle's file, or the folder it was unpacked to.
+
+        Raises BundleError where it is damaged or newer than this package, MissingPackageError where its runtime or
+        tokenizers is not installed, StorageError where the runtime needs a copy of the model that cannot be written.
+        """
+        container = open_container(path)
+        described = container.manifest.get("tokenizer")
+        tokenizer = None
+        if described is not None:
+            content = container.files.read(described["file"])
+            tokenizer = Tokenizer(content, described["max_length"], described.get("mask_token"))
+        runner = open_runner(container.manifest["model"], container.files, threads)
+        return cls(container.manifest, runner, tokenizer)
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def task(self) -> str:
+        return str(self.manifest["task"])
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self.runner.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def encode(self, text: str) -> Encoding:
+        """A text's tokens, and whether it is longer than the model takes (`truncated`)."""
+        if self.tokenizer is None:
+            raise UsageError(f"{self.name} is a plain module: it takes no text", "run(inputs) takes its arrays")
+        return self.tokenizer.encode(text)
+
+    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
+        """A vector per text: float32, shape (texts, D)."""
+        self._require_task("embedding")
+        vectors = self._each(_as_list(texts), lambda encoding, output, text: output.reshape(-1))
+        if not vectors:
+            return np.zeros((0, self.runner.output_shape(0)[-1]), np.float32)
+        return np.stack(vectors).astype(np.float32, copy=False)
+
+    def classify(self, texts: str | Sequence[str]) -> list[list[tuple[str, float]]]:
+        """For each text all labels with their scores, the best first.
+
+        Scores are probabilities that sum to 1; independent ones where the manifest says `multi_label`; the plain
+        output where there is a single label (a regression).
+        """
+        self._require_task("classification")
+        return self._each(_as_list(texts), lambda encoding, output, text: self._ranked(output.reshape(-1)))
+
+    def classify_tokens(self, texts: str | Sequence[str]) -> list[list[tuple[str, int, int, str, float]]]:
+        """For each text its tokens: (text of the token, start, end, label, probability). Special tokens are left out.
+
+        `start` and `end` are characters of the text.
+        """
+        self._require_task("token-classification")
+        given = _as_list(texts)
+
+        def label(encoding: Encoding, output: NDArray[Any], text: str) -> list[tuple[str, int, int, str, float]]:
+            scores = _softmax(output.reshape(len(encoding.ids), -1))
+            best = scores.argmax(axis=1)
+            return [
+                (text[start:end], start, end, self._label(int(best[i]), scores.shape[1]), float(scores[i, best[i]]))
+                for i, (start, end) in enumerate(encoding.offsets)
+                if not encoding.special[i]
+            ]
+
+        return self._each(given, label)
+
+    def fill_mask(self, texts: str | Sequence[str], top: int = 5) -> list[list[tuple[str, float]]]:
+        """For each text the `top` likeliest words for its mask, with their probabilities.
+
+        A text has one mask: the model's own mask token, or "[MASK]" whatever the model's is.
+        """
+        self._require_task("fill-mask")
+        if top < 1:
+            raise UsageError(f"top must be at least 1, not {top}")
+        tokenizer = self.tokenizer
+        mask_id = tokenizer.mask_id if tokenizer else None
+        if tokenizer is None or mask_id is None or tokenizer.mask_token is None:
+            raise BundleError(f"{self.name} fills masks, but its manifest names no mask token that its tokenizer knows")
+        mask = tokenizer.mask_token
+        given = [text if mask in text else text.replace(LITERAL_MASK, mask) for text in _as_list(texts)]
+
+        def fill(encoding: Encoding, output: NDArray[Any], text: str) -> list[tuple[str, float]]:
+            scores = _softmax(output.reshape(len(encoding.ids), -1)[encoding.ids.index(mask_id)])
+            best = np.argsort(-scores, kind="stable")[:top]
+            return [(tokenizer.word(int(token)), float(scores[token])) for token in best]
+
+        for text in given:
+            _require_one_mask(text, mask, tokenizer.encode(text).ids.count(mask_id))
+        return self._each(given, fill)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The model's raw outputs for raw inputs, batch 1, not padded. Names and shapes are in `manifest["model"]`."""
+        return self.runner.run(inputs)
+
+    def _each(self, texts: list[str], answer: Callable[[Encoding, NDArray[Any], str], Any]) -> list[Any]:
+        encodings = [self.encode(text) for text in texts]
+        cut = [number for number, encoding in enumerate(encodings) if encoding.truncated]
+        if cut:
+            limit = self.tokenizer.max_length if self.tokenizer else 0
+            # Blames the caller of the public method: three frames up.
+            warnings.warn(_truncation(cut, limit), TruncationWarning, stacklevel=3)
+        answers: list[Any] = [None] * len(texts)
+        # By length: a runtime that prepares itself for each new length does so once.
+        for number in sorted(range(len(texts)), key=lambda number: len(encodings[number].ids)):
+            inputs = encodings[number].inputs()
+            outputs = self.runner.run({name: inputs[name] for name in self.runner.input_names if name in inputs})
+            answers[number] = answer(encodings[number], next(iter(outputs.values())), texts[number])
+        return answers
+
+    def _ranked(self, logits: NDArray[Any]) -> list[tuple[str, float]]:
+        if logits.size == 1:
+            scores = logits
+        elif self.manifest.get("multi_label"):
+            scores = _sigmoid(logits)
+        else:
+            scores = _softmax(logits)
+        order = np.argsort(-scores, kind="stable")
+        return [(self._label(int(i), scores.size), float(scores[i])) for i in order]
+
+    def _label(self, index: int, count: int) -> str:
+        if count != len(self.labels):
+            raise BundleError(f"{self.name} gives {count} scores, but its manifest names {len(self.labels)} labels")
+        return self.labels[index]
+
+    def _require_task(self, task: str) -> None:
+        if self.task != task:
+            method = METHODS.get(self.task, "run")
+            raise UsageError(
+                f"{self.name} does {self.task}, not {task}", f"use {method}(…) instead of {METHODS[task]}(…)"
+            )
+
+
+def _as_list(texts: str | Sequence[str]) -> list[str]:
+    given = [texts] if isinstance(texts, str) else list(texts)
+    for text in given:
+        if not isinstance(text, str):
+            raise UsageError(f"a text must be a str, not {type(text).__name__}")
+    return given
+
+
+def _require_one_mask(text: str, mask: str, count: int) -> None:
+    shown = text if len(text) <= 60 else text[:57] + "…"
+    if mask not in text:
+        raise UsageError(
+            f"the text has no mask token: {shown!r}", f"put {mask} (or {LITERAL_MASK}) where a word is missing"
+        )
+    if count == 0:
+        raise UsageError(f"the mask token lies behind the model's limit: {shown!r}", "shorten the text before it")
+    if count > 1:
+        raise UsageError(f"the text has {count} mask tokens: {shown!r}", "fill one at a time")
+
+
+def _truncation(cut: list[int], limit: int) -> str:
+    shown = ", ".join(str(number + 1) for number in cut[:10]) + (", …" if len(cut) > 10 else "")
+    which = "the text" if cut == [0] else f"{len(cut)} texts (number {shown})"
+    return f"{which} longer than {limit} tokens: what comes after them was not read"
+
+
+def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    exponents: NDArray[Any] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    probabilities: NDArray[Any] = exponents / exponents.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
+    # Through tanh, which does not overflow.
+    halves: NDArray[Any] = np.tanh(0.5 * logits.astype(np.float64))
+    return 0.5 * (1 + halves)

@@ -1,0 +1,166 @@
+"""A compiled model, ready to run: checks inputs, picks the length bucket, pads, and cuts what padding added.
+
+The model is the manifest's `model` object. Each runtime is an engine in a file of its own; it runs one signature on
+arrays of exactly the right shapes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BundleError, MissingPackageError, UsageError
+from .files import Files, FolderFiles
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Engine(Protocol):
+    """One runtime with the model loaded. `name` says which, for messages."""
+
+    name: str
+
+    def run(self, signature: str | None, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Outputs by name, in memory of their own. `signature` None is the model's only one."""
+
+    def close(self) -> None:
+        """Free the model's memory; nothing can be run afterwards."""
+
+
+class Runner:
+    """Runs one text (batch 1) or one example of a plain module at a time. Threads may share it: they take turns."""
+
+    def __init__(self, model: Mapping[str, Any], engine: Engine) -> None:
+        self.engine = engine
+        self.lengths: list[int] = sorted(model["lengths"])
+        self._signatures: Mapping[str, str] = model["signatures"]
+        self._pad_id: int = model["pad_id"]
+        self._inputs = {tensor["name"]: tensor for tensor in model["inputs"]}
+        self._outputs = {tensor["name"]: tensor for tensor in model["outputs"]}
+        self._lock = threading.Lock()
+
+    @property
+    def input_names(self) -> list[str]:
+        return list(self._inputs)
+
+    def output_shape(self, index: int) -> list[int]:
+        """The described shape of an output; -1 is the text's length."""
+        return list(list(self._outputs.values())[index]["shape"])
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Outputs by name, with the shapes that the manifest gives them; -1 is the length of the inputs.
+
+        Raises UsageError where names, shapes or types are not those of the model, or the text is too long.
+        """
+        arrays = self._accepted(inputs)
+        length = self._length(arrays)
+        bucket = self._bucket(length)
+        signature = self._signatures.get(str(bucket)) if bucket is not None else None
+        if bucket is None and self._signatures:
+            signature = next(iter(self._signatures.values()))
+        if bucket is not None and length is not None and bucket > length:
+            arrays = {name: self._padded(name, array, bucket) for name, array in arrays.items()}
+        with self._lock:
+            outputs = self.engine.run(signature, arrays)
+        missing = sorted(set(self._outputs) - set(outputs))
+        if missing:
+            raise BundleError(f"the model has no output {', '.join(missing)}, which its manifest describes")
+        return {name: self._cut(name, outputs[name], length) for name in self._outputs}
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def _accepted(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        if set(inputs) != set(self._inputs):
+            raise UsageError(
+                f"the model takes {', '.join(self._inputs)}, but was given {', '.join(sorted(inputs)) or 'nothing'}"
+            )
+        arrays = {}
+        for name, tensor in self._inputs.items():
+            array, wanted = np.asarray(inputs[name]), np.dtype(tensor["dtype"])
+            if not np.can_cast(array.dtype, wanted, "same_kind"):
+                raise UsageError(f"input {name} must be {wanted}, not {array.dtype}")
+            if not _fits(array.shape, tensor["shape"]):
+                raise UsageError(f"input {name} must have the shape {_shown(tensor['shape'])}, not {array.shape}")
+            arrays[name] = np.ascontiguousarray(array, wanted)
+        return arrays
+
+    def _length(self, arrays: Arrays) -> int | None:
+        """The inputs' common length in tokens, or None where the model has none."""
+        found = {
+            array.shape[axis]
+            for name, array in arrays.items()
+            for axis, extent in enumerate(self._inputs[name]["shape"])
+            if extent == -1
+        }
+        if len(found) > 1:
+            raise UsageError(f"the inputs differ in length: {', '.join(map(str, sorted(found)))} tokens")
+        length = found.pop() if found else None
+        if length == 0:
+            raise UsageError("the text has no tokens")
+        return length
+
+    def _bucket(self, length: int | None) -> int | None:
+        """The smallest length bucket that holds the text; None for a graph that takes every length."""
+        if length is None or not self.lengths:
+            return None
+        if length > self.lengths[-1]:
+            raise UsageError(f"the text has {length} tokens; this model takes up to {self.lengths[-1]}")
+        if not self._signatures:
+            return None
+        return min(bucket for bucket in self.lengths if bucket >= length)
+
+    def _padded(self, name: str, array: NDArray[Any], bucket: int) -> NDArray[Any]:
+        widths = [
+            (0, bucket - array.shape[axis] if extent == -1 else 0)
+            for axis, extent in enumerate(self._inputs[name]["shape"])
+        ]
+        return np.pad(array, widths, constant_values=self._pad_id if name == "input_ids" else 0)
+
+    def _cut(self, name: str, array: NDArray[Any], length: int | None) -> NDArray[Any]:
+        shape = self._outputs[name]["shape"]
+        if length is None or -1 not in shape:
+            return array
+        return array[tuple(slice(length) if extent == -1 else slice(None) for extent in shape)]
+
+
+def open_runner(model: Mapping[str, Any], root: str | Path | Files, threads: int = 2) -> Runner:
+    """The model with the best runtime that is here. `root`: the folder (or opened bundle) that holds its files.
+
+    Raises MissingPackageError where none is installed, BundleError where it cannot take the model.
+    """
+    if threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
+    files = root if isinstance(root, Files) else FolderFiles(Path(root), None)
+    runtime = model["runtime"]
+    if runtime == "openvino":
+        from .openvino import OpenVinoEngine
+
+        return Runner(model, OpenVinoEngine(model, files, threads))
+    if runtime == "ai-edge-litert":
+        return Runner(model, _open_tflite(model, files, threads))
+    raise BundleError(f"the model wants the runtime {runtime!r}, which this device package does not know")
+
+
+def _open_tflite(model: Mapping[str, Any], files: Files, threads: int) -> Engine:
+    """CompiledModel where the installed LiteRT has it and it takes the model's types, else an interpreter."""
+    from . import litert, tflite
+
+    if litert.takes(model):
+        return litert.LiteRtEngine(model, files, threads)
+    if tflite.package() is not None:
+        return tflite.InterpreterEngine(model, files, threads)
+    raise MissingPackageError("ai-edge-litert", "this model")
+
+
+def _fits(shape: tuple[int, ...], described: list[int]) -> bool:
+    return len(shape) == len(described) and all(described[axis] in (-1, extent) for axis, extent in enumerate(shape))
+
+
+def _shown(described: list[int]) -> str:
+    return "(" + ", ".join("tokens" if extent == -1 else str(extent) for extent in described) + ")"

@@ -1,0 +1,78 @@
+"""Text to token ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import BundleError, MissingPackageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One text's tokens, special ones included. `offsets` are characters of the text."""
+
+    ids: list[int]
+    type_ids: list[int]
+    offsets: list[tuple[int, int]]
+    special: list[bool]
+    truncated: bool
+
+    def inputs(self) -> dict[str, NDArray[np.int32]]:
+        """The tensors a text model may ask for: int32, shape (1, tokens)."""
+        import numpy as np
+
+        return {
+            "input_ids": np.array([self.ids], np.int32),
+            "attention_mask": np.ones((1, len(self.ids)), np.int32),
+            "token_type_ids": np.array([self.type_ids], np.int32),
+        }
+
+
+class Tokenizer:
+    """A tokenizer.json whose texts are cut to `max_length` tokens, special ones included."""
+
+    def __init__(self, content: bytes, max_length: int, mask_token: str | None = None) -> None:
+        try:
+            import tokenizers
+        except ImportError as error:
+            raise MissingPackageError("tokenizers", "a model that takes text") from error
+        try:
+            self._tokenizer: Any = tokenizers.Tokenizer.from_buffer(content)
+        except Exception as error:  # tokenizers raises plain Exceptions
+            raise BundleError(
+                f"the bundle's tokenizer cannot be read: {error}",
+                f"tokenizers {tokenizers.__version__} is here; the version in the bundle's requirements.txt reads it",
+            ) from None
+        # The file may carry settings of its training: padding to a fixed length, or a shorter limit.
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+        self.max_length = max_length
+        self.mask_token = mask_token
+
+    def encode(self, text: str) -> Encoding:
+        encoding = self._tokenizer.encode(text)
+        return Encoding(
+            list(encoding.ids),
+            list(encoding.type_ids),
+            list(encoding.offsets),
+            [bool(flag) for flag in encoding.special_tokens_mask],
+            bool(encoding.overflowing),
+        )
+
+    @property
+    def mask_id(self) -> int | None:
+        """The id of the token that fill-mask replaces, or None where there is no such token."""
+        if self.mask_token is None:
+            return None
+        found: int | None = self._tokenizer.token_to_id(self.mask_token)
+        return found
+
+    def word(self, token_id: int) -> str:
+        """What a token stands for in a text ("Ġhello" is "hello", "##s" stays)."""
+        text: str = self._tokenizer.decode([token_id])
+        return text.strip() or str(self._tokenizer.id_to_token(token_id))
