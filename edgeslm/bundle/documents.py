@@ -23,20 +23,21 @@ def readme_text(
 ) -> str:
     """Ten lines for whoever opens the bundle on the device."""
     folder = file_name.removesuffix(".edgeslm")
-    pip = "pip install --no-index --find-links wheels" if vendored else "pip install"
-    run = "--text 'Some text'" if checkpoint.tokenizer else "--help"
+    wheels = f"--no-index --find-links {folder}/wheels " if vendored else ""
+    given = "--text 'Some text'" if checkpoint.tokenizer else "--file inputs.npz"
+    below = "" if fidelity.passed else ", BELOW ITS GATE"
     lines = [
         f"# {checkpoint.name} for {target.title}",
         f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}), for Python 3.11 to 3.13.",
-        f"How much of the original is left: cosine similarity to PyTorch of at least {fidelity.cosine_min:.4f} on "
-        f"{fidelity.samples} samples{'' if fidelity.passed else ', BELOW ITS GATE'}; see MODEL_CARD.md.",
+        f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples{below}; "
+        "see MODEL_CARD.md.",
         "Unpack, install, run:",
         "",
-        f"    python3 -m zipfile -e {file_name} {folder} && cd {folder}",
-        f"    python3 -m venv env && env/bin/{pip} -r requirements.txt",
-        f"    env/bin/python -m edgeslm_device run . {run}",
+        f"    python3 -m zipfile -e {file_name} {folder}",
+        f"    python3 -m venv env && env/bin/pip install {wheels}-r {folder}/requirements.txt",
+        f"    PYTHONPATH={folder} env/bin/python -m edgeslm_device run {given}",
         "",
-        f"From Python: `from edgeslm_device import Model; {_call(checkpoint)}`",
+        f"From Python: `from edgeslm_device import Model; {_call(checkpoint, folder)}`",
     ]
     return "\n".join(lines) + "\n"
 
@@ -51,14 +52,15 @@ def _purpose(checkpoint: Checkpoint) -> str:
     }[checkpoint.task]
 
 
-def _call(checkpoint: Checkpoint) -> str:
-    method = {
-        "embedding": "embed",
-        "classification": "classify",
-        "token-classification": "classify_tokens",
-        "fill-mask": "fill_mask",
-    }.get(checkpoint.task)
-    return f'Model.open(".").{method}(["Some text"])' if method else 'Model.open(".").run({"name": array, ...})'
+def _call(checkpoint: Checkpoint, folder: str) -> str:
+    called = {
+        "embedding": 'embed(["Some text"])',
+        "classification": 'classify(["Some text"])',
+        "token-classification": 'classify_tokens(["Some text"])',
+        "fill-mask": f'fill_mask(["Some {checkpoint.tokenizer and checkpoint.tokenizer.mask_token}"])',
+        "tensors": 'run({"name": array})',
+    }[checkpoint.task]
+    return f'Model.open("{folder}").{called}'
 
 
 def licence_text(checkpoint: Checkpoint) -> str:

@@ -278,7 +278,7 @@ def test_vendored_wheels_are_downloaded_once_and_checked(
     assert {n for n in inspect_bundle(bundle.path).files if n.startswith("wheels/")} == {
         f"wheels/{n}" for n in contents
     }
-    assert "--no-index --find-links wheels -r requirements.txt" in text(bundle.path, "README.md")
+    assert "--no-index --find-links Tiny-Encoder-v1-rpi4-int8/wheels -r" in text(bundle.path, "README.md")
     build.write(tmp_path / "again", vendor_wheels=True)
     assert len(runs) == len(PYTHONS)
 
