@@ -2,6 +2,43 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
+from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.backends.tflite import environment
 
-__all__ = ["environment"]
+__all__ = ["environment", "lower", "missing", "quantize", "weight_errors"]
+
+PACKAGES = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
+
+
+def missing() -> str | None:
+    """None where the backend can be used here, else what is missing and what to do, in one line."""
+    absent = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+    if absent:
+        return f"{', '.join(absent)} not installed: edgeslm doctor --install tflite"
+    return environment.problem("onnx2tf")
+
+
+def lower(model: OnnxModel, out: Path) -> LoweredModel:
+    """One float .tflite, a signature per length."""
+    from edgeslm.backends.tflite import lowering
+
+    return lowering.lower(model, out)
+
+
+def quantize(
+    lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
+) -> CompiledModel:
+    """The plan carried out on every signature at once."""
+    from edgeslm.backends.tflite import quantization
+
+    return quantization.quantize(lowered, plan, model, calibration, out)
+
+
+def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
+    """(checkpoint parameter, relative L2 error of its stored values), the worst first."""
+    from edgeslm.backends.tflite import weights
+
+    return weights.weight_errors(compiled, model)

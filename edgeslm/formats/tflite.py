@@ -1,0 +1,134 @@
+"""Reading and writing .tflite files as the schema's mutable objects.
+
+Buffers may lie inside the flatbuffer or behind it (`offset` and `size`, as ai-edge-quantizer writes them); read,
+both look alike: bytes of the file, not copied. Written, all lie inside, aligned to 16 bytes, which every TensorFlow
+Lite runtime reads. The same objects give the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeslm.errors import BundleError, UnsupportedError
+
+Bytes = NDArray[np.uint8]
+ALIGNMENT = 16
+IDENTIFIER = b"TFL3"
+LARGEST = 2**31 - 2**24  # a flatbuffer's offsets are signed 32-bit numbers
+_SMALLEST_TABLE = 4  # bytes that a table takes at least
+
+
+def schema() -> Any:
+    """The generated schema module: classes `ModelT`, `TensorT`, … and enumerations."""
+    from ai_edge_litert import schema_py_generated  # type: ignore[import-untyped]  # the package has no types
+
+    return schema_py_generated
+
+
+def read_tflite(path: Path) -> Any:
+    """The file's ModelT; each buffer's `data` is uint8 or None. Raises BundleError on anything else than a model."""
+    return parse_tflite(path.read_bytes(), str(path))
+
+
+def parse_tflite(raw: bytes | bytearray | memoryview, name: str) -> Any:
+    """The ModelT in `raw`; its arrays are views of `raw`. `name` is for the error's message."""
+    data = bytes(raw) if isinstance(raw, memoryview) else raw  # flatbuffers reads no memoryview
+    if len(data) < 8 or data[4:8] != IDENTIFIER:
+        raise BundleError(f"{name} is no .tflite model: it does not start as one", "build it again")
+    try:
+        _reject_more_tables_than_bytes(data)
+        model = schema().ModelT.InitFromPackedBuf(data, 0)
+        for buffer in model.buffers:
+            buffer.data = _contents(buffer, data)
+            buffer.offset = buffer.size = 0
+        _reject_dangling_references(model)
+    except (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        raise BundleError(f"{name} is a damaged .tflite model: {error}", "build it again") from error
+    return model
+
+
+def write_tflite(model: Any, path: Path) -> None:
+    path.write_bytes(pack_tflite(model))
+
+
+def pack_tflite(model: Any) -> bytearray:
+    """The model as a file's bytes. Raises UnsupportedError where they are too many for the format."""
+    import flatbuffers
+
+    total = sum(buffer.data.nbytes for buffer in model.buffers if buffer.data is not None)
+    if total > LARGEST:
+        raise UnsupportedError(
+            f"the model's weights are {total} bytes, a .tflite file holds 2 GiB", "choose a smaller model"
+        )
+    builder = flatbuffers.Builder(min(total + total // 64 + 65536, LARGEST))
+    kept = model.buffers
+    model.buffers = [_AlignedBuffer(buffer.data) for buffer in kept]
+    try:
+        builder.Finish(model.Pack(builder), IDENTIFIER)
+    finally:
+        model.buffers = kept
+    packed: bytearray = builder.Output()
+    return packed
+
+
+class _AlignedBuffer:
+    """A buffer that packs its bytes at a multiple of 16, as the schema demands and the generated code does not."""
+
+    def __init__(self, data: Bytes | None) -> None:
+        self.data = data
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802  # the generated classes' name for it
+        fbs = schema()
+        vector = None
+        if self.data is not None and self.data.nbytes:
+            builder.StartVector(1, self.data.nbytes, ALIGNMENT)
+            builder.head = builder.head - self.data.nbytes
+            builder.Bytes[builder.head : builder.head + self.data.nbytes] = memoryview(self.data).cast("B")
+            vector = builder.EndVector()
+        fbs.BufferStart(builder)
+        if vector is not None:
+            fbs.BufferAddData(builder, vector)
+        packed: int = fbs.BufferEnd(builder)
+        return packed
+
+
+def _contents(buffer: Any, raw: bytes | bytearray) -> Bytes | None:
+    if buffer.offset <= 1:  # 0 and 1 say: inside the flatbuffer
+        return None if buffer.data is None or len(buffer.data) == 0 else np.asarray(buffer.data, dtype=np.uint8)
+    if buffer.offset + buffer.size > len(raw):
+        raise ValueError(f"a buffer of {buffer.size} bytes at {buffer.offset} ends behind the file's end")
+    return np.frombuffer(raw, dtype=np.uint8, count=buffer.size, offset=buffer.offset)
+
+
+def _reject_more_tables_than_bytes(raw: bytes | bytearray) -> None:
+    """Lists may name one table many times over: without this a small file could unpack to all of memory."""
+    model = schema().Model.GetRootAs(raw, 0)
+    count = model.SubgraphsLength() + model.BuffersLength() + model.OperatorCodesLength() + model.SignatureDefsLength()
+    if count * _SMALLEST_TABLE <= len(raw):
+        subgraphs = [model.Subgraphs(index) for index in range(model.SubgraphsLength())]
+        count += sum(subgraph.TensorsLength() + subgraph.OperatorsLength() for subgraph in subgraphs)
+    if count * _SMALLEST_TABLE > len(raw):
+        raise ValueError(f"it lists {count} tables in {len(raw)} bytes")
+
+
+def _reject_dangling_references(model: Any) -> None:
+    for subgraph in model.subgraphs:
+        tensors = len(subgraph.tensors)
+        for tensor in subgraph.tensors:
+            if not 0 <= tensor.buffer < len(model.buffers):
+                raise ValueError(f"tensor {tensor.name!r} lies in buffer {tensor.buffer} of {len(model.buffers)}")
+        for operator in subgraph.operators or []:
+            if not 0 <= operator.opcodeIndex < len(model.operatorCodes):
+                raise ValueError(f"operator code {operator.opcodeIndex} of {len(model.operatorCodes)}")
+            named = [*_indices(operator.inputs), *_indices(operator.outputs)]
+            if any(not -1 <= index < tensors for index in named):
+                raise ValueError(f"an operator names a tensor beyond the {tensors} there are")
+
+
+def _indices(values: Any) -> list[int]:
+    return [] if values is None else [int(value) for value in values]
