@@ -1,0 +1,79 @@
+"""int8 with ranges found on calibration text, by nncf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from edgeslm.artifacts import Samples, TensorChoice
+from edgeslm.backends.openvino.installed import import_nncf
+from edgeslm.backends.openvino.ir import constants
+from edgeslm.errors import InternalError
+from edgeslm.formats.samples import read_samples
+
+if TYPE_CHECKING:
+    import openvino
+
+Use = tuple[str, int]
+"""An operation's name and the number of its input."""
+
+
+def calibrate(
+    model: openvino.Model,
+    parameter_of: Mapping[str, str],
+    choices: Mapping[str, TensorChoice],
+    calibration: Samples,
+) -> tuple[openvino.Model, dict[str, str]]:
+    """A model whose matrix products and tables are int8, activations included, with ranges from `calibration`.
+
+    Also returns the name of the operation that now gives each weight -> checkpoint parameter.
+    """
+    nncf = import_nncf()
+    samples = read_samples(calibration.path)
+    uses = _uses(model, parameter_of)
+    ignored = sorted(
+        {name for (name, _), parameter in uses.items() if choices[parameter].precision in {"fp32", "fp16"}}
+    )
+    quantized = nncf.quantize(
+        model,
+        nncf.Dataset(samples),
+        # Activations with a zero point, weights without: the default keeps activations symmetric as well.
+        preset=nncf.QuantizationPreset.MIXED,
+        # Without it attention is quantized too, and MiniLM's worst cosine falls to 0.487.
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(samples),
+        ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
+    )
+    return quantized, _name_sources(quantized, uses)
+
+
+def _uses(model: openvino.Model, parameter_of: Mapping[str, str]) -> dict[Use, str]:
+    """Where each weight of two or more dimensions is read -> its parameter. nncf keeps the readers' names and gives
+    the weights others. Vectors are no concern of its: it never quantizes a bias."""
+    return {
+        (target.get_node().get_friendly_name(), target.get_index()): parameter_of[constant.get_friendly_name()]
+        for constant in constants(model)
+        if constant.get_friendly_name() in parameter_of and sum(side > 1 for side in constant.get_output_shape(0)) > 1
+        for target in constant.output(0).get_target_inputs()
+    }
+
+
+def _name_sources(model: openvino.Model, uses: Mapping[Use, str]) -> dict[str, str]:
+    """Name the operation that gives a weight after its parameter (a number added where it is read from several)."""
+    reader_of = {operation.get_friendly_name(): operation for operation in model.get_ordered_ops()}
+    parameter_of: dict[str, str] = {}
+    named: set[openvino.Node] = set()
+    for (reader, port), parameter in uses.items():
+        if reader not in reader_of:
+            raise InternalError(f"nncf renamed {reader}, which reads {parameter}")
+        source = reader_of[reader].input_value(port).get_node()
+        if source in named:
+            continue
+        name, copy = parameter, 1
+        while name in parameter_of:
+            copy += 1
+            name = f"{parameter}#{copy}"
+        source.set_friendly_name(name)
+        named.add(source)
+        parameter_of[name] = parameter
+    return parameter_of
