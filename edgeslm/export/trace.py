@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeslm.artifacts import Checkpoint
 from edgeslm.errors import UnsupportedOpError
+from edgeslm.export.dense_experts import EXPORTABLE
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -65,7 +66,10 @@ def translate_to_onnx(
 
 @contextlib.contextmanager
 def _watched(module: nn.Module) -> Iterator[list[str]]:
-    """Paths of the modules being run, while inside. After an exception the last one is the layer that raised it."""
+    """Paths of the modules being run, while inside; after an exception the last one is the layer that raised it.
+
+    Inside, layers that no static graph can hold are replaced by equal ones.
+    """
     stack: list[str] = []
     handles = []
     for name, part in module.named_modules():
@@ -77,9 +81,11 @@ def _watched(module: nn.Module) -> Iterator[list[str]]:
         def leave(_module: object, _inputs: object, _outputs: object) -> None:
             stack.pop()
 
-        # Weights are in float32 on the CPU already: a layer that converts itself in forward (Switch Transformers' router)
-        # would have its parameters swapped under the tracer.
+        # Weights are in float32 on the CPU already: a layer that converts itself in forward (Switch Transformers'
+        # router) would have its parameters swapped under the tracer.
         part.to = functools.partial(_unchanged, part)  # type: ignore[method-assign]  # undone below
+        if type(part).__name__ in EXPORTABLE:
+            part.forward = functools.partial(EXPORTABLE[type(part).__name__], part)
         handles += [part.register_forward_pre_hook(enter), part.register_forward_hook(leave)]
     try:
         yield stack
@@ -88,6 +94,7 @@ def _watched(module: nn.Module) -> Iterator[list[str]]:
             handle.remove()
         for part in module.modules():
             del part.to
+            vars(part).pop("forward", None)
 
 
 def _unchanged(part: nn.Module, *_arguments: object, **_options: object) -> nn.Module:

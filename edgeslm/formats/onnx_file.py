@@ -19,6 +19,8 @@ def load_onnx(path: Path) -> onnx_ir.Model:
         model = onnx_ir.load(path)
     except Exception as error:  # protobuf and onnx_ir raise a variety of types on a damaged file
         raise CheckpointError(f"{path} is no ONNX model: {error}", "export it again") from error
+    if not model.graph.outputs:
+        raise CheckpointError(f"{path} is no ONNX model: its graph has no outputs", "export it again")
     reject_outside_data(model, path)
     return model
 

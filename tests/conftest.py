@@ -1,0 +1,81 @@
+"""What all tests share: a stage cache of their own, small checkpoints, and a way to run the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.architectures import make_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of this test run."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_caches(shared_folder: Path) -> Iterator[None]:
+    """Tests neither read nor fill the user's caches; among themselves they share stages."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EDGESLM_CACHE", str(shared_folder / "stages"))
+    patch.setenv("EDGESLM_DEVICE_CACHE", str(shared_folder / "device"))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """checkpoint_of("bert", "BertForMaskedLM") -> a folder with that checkpoint; made once, not to be changed."""
+    made: dict[tuple[str, str | None], Path] = {}
+
+    def make(family: str, model_class: str | None = None) -> Path:
+        if (family, model_class) not in made:
+            folder = tmp_path_factory.mktemp("checkpoints") / (f"{family}-{model_class}" if model_class else family)
+            made[family, model_class] = make_checkpoint(folder, family, model_class)
+        return made[family, model_class]
+
+    return make
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+@pytest.fixture(scope="session")
+def edgeslm() -> Callable[..., Answer]:
+    """Run the command line as a user does, in a process of its own."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None, stdin: str | None = None, **env: str) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgeslm", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            input=stdin,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
