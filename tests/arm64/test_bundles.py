@@ -1,0 +1,124 @@
+"""Bundles run where they are meant to: unchanged, by their own device package, on an arm64 userland's Python.
+
+The outputs must be those of x86-64; kernels differ, so they agree to a tolerance and not to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from architectures import make_checkpoint
+from numpy.typing import NDArray
+from userland import problem, run_python
+
+from edgeslm.backends import load_backend
+
+pytestmark = [
+    pytest.mark.xdist_group("arm64"),
+    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
+]
+
+EDGESLM = Path(sys.executable).with_name("edgeslm")
+SITES = {"tflite": "litert", "openvino": "openvino"}
+TEXTS = ("A cat runs.", "How do I reset my password?", "The small blue house by the river was sold last week. " * 3)
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(params=["tflite", "openvino"])
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    require_backend(name)
+    return name
+
+
+@pytest.fixture
+def tflite() -> None:
+    require_backend("tflite")
+
+
+def require_backend(name: str) -> None:
+    missing = load_backend(name).missing()
+    if missing:
+        pytest.skip(f"{name}: {missing}")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of two small layers: under an emulator, the size is the time."""
+    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny-bert", "minilm")
+
+
+def build(out: Path, backend: str, scheme: str, model: str) -> Path:
+    """The bundle for a Raspberry Pi 4, as a user builds it."""
+    command = [EDGESLM, "build", "--target", "rpi4", "--backend", backend, "--scheme", scheme, "--model", model]
+    done = subprocess.run([*command, "-o", out, "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    bundle = Path(json.loads(done.stdout)["bundle"])
+    assert bundle.is_file()
+    return bundle
+
+
+def arguments() -> list[str]:
+    return ["-m", "edgeslm_device", "run", *(part for text in TEXTS for part in ("--text", text)), "--json"]
+
+
+def run_on_pi(bundle: Path, site: str, cache: Path) -> NDArray[np.float32]:
+    """What the bundle's own device package answers on a Cortex-A72: Python imports it out of the bundle itself."""
+    env = {"EDGESLM_DEVICE_CACHE": str(cache)}
+    return embeddings(run_python("cortex-a72", arguments(), site=site, env=env, path=[bundle]).stdout)
+
+
+def run_here(bundle: Path, cache: Path) -> NDArray[np.float32]:
+    env: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(bundle), "EDGESLM_DEVICE_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, *arguments()], env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return embeddings(done.stdout)
+
+
+def embeddings(document: str) -> NDArray[np.float32]:
+    results: list[dict[str, Any]] = json.loads(document)["results"]
+    assert [result["text"] for result in results] == list(TEXTS)
+    return np.array([result["embedding"] for result in results], np.float32)
+
+
+def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    product: NDArray[np.float32] = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    return product
+
+
+def test_a_float_bundle_gives_the_numbers_of_x86(backend: str, tiny: Path, tmp_path: Path) -> None:
+    bundle = build(tmp_path, backend, "fp32", str(tiny))
+    there = run_on_pi(bundle, SITES[backend], tmp_path / "pi")
+    np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
+    assert cosines(there[:1], there[1:2]).item() < 0.999  # the texts are told apart at all
+
+
+def test_the_demo_model_in_int8_is_the_model_of_x86(backend: str, tmp_path: Path) -> None:
+    bundle = build(tmp_path, backend, "int8", "demo")
+    there, here = run_on_pi(bundle, SITES[backend], tmp_path / "pi"), run_here(bundle, tmp_path / "x86")
+    assert there.shape == (len(TEXTS), 384)
+    assert cosines(there, here).min() >= 0.999
+    assert cosines(there[:1], there[1:2]).item() < 0.9
+
+
+@pytest.mark.usefixtures("tflite")
+class TestTfliteRuntime:
+    """tflite_runtime 2.14, the last of its name: what older Raspberry Pi images carry."""
+
+    def test_a_float_encoder_runs(self, tiny: Path, tmp_path: Path) -> None:
+        bundle = build(tmp_path, "tflite", "fp32", str(tiny))
+        there = run_on_pi(bundle, "tflite", tmp_path / "pi")
+        np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
+
+    def test_what_it_would_compute_wrongly_it_refuses(self, tiny: Path, tmp_path: Path) -> None:
+        """It knows no scale per channel for dynamic int8: without the operator's version it would answer nonsense."""
+        bundle = build(tmp_path, "tflite", "int8", str(tiny))
+        with pytest.raises(RuntimeError, match="pip install ai-edge-litert"):
+            run_on_pi(bundle, "tflite", tmp_path / "pi")
