@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from .errors import DeviceError, UsageError
+from .native_log import mute
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,4 +91,5 @@ def _texts(options: argparse.Namespace, task: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    atexit.register(mute)
     sys.exit(main())

@@ -69,7 +69,7 @@ class LiteRtEngine:
     def run(self, signature: str | None, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         name = signature if signature is not None else next(iter(self._signatures))
         if name not in self._buffers:
-            self._buffers[name] = self._make_buffers(name)
+            self._buffers[name] = self._make_buffers(name, inputs)
         buffers = self._buffers[name]
         try:
             for key, array in inputs.items():
@@ -85,20 +85,24 @@ class LiteRtEngine:
     def close(self) -> None:
         self._finalizer()
 
-    def _make_buffers(self, name: str) -> _Buffers:
+    def _make_buffers(self, name: str, inputs: Mapping[str, NDArray[Any]]) -> _Buffers:
         if name not in self._signatures:
             raise BundleError(f"the model has no signature {name}, which its manifest describes")
         names, compiled = self._signatures[name], self._compiled
         details = compiled.get_output_tensor_details(name)
         with captured() as log:
             try:
-                return _Buffers(
+                buffers = _Buffers(
                     {key: compiled.create_input_buffer_by_name(name, key) for key in names["inputs"]},
                     {key: compiled.create_output_buffer_by_name(name, key) for key in names["outputs"]},
                     {key: tuple(details[key]["shape"]) for key in names["outputs"]},
                     {key: np.dtype(details[key]["dtype"]) for key in names["outputs"]},
                 )
-            except RuntimeError as error:
+                # The first write of a program starts a second environment, and tells of it.
+                for key, array in inputs.items():
+                    buffers.inputs[key].write(array)
+                return buffers
+            except (RuntimeError, KeyError) as error:
                 raise DeviceError(f"LiteRT cannot prepare {name}: {error}{errors_in(log)}") from None
 
 

@@ -29,6 +29,15 @@ def captured() -> Iterator[IO[bytes]]:
             os.close(stderr)
 
 
+def mute() -> None:
+    """Nothing more on file descriptor 2. For a command line to call as it exits.
+
+    LiteRT tells of its end from a static destructor, after everything of Python's.
+    """
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def errors_in(log: IO[bytes]) -> str:
     """The last lines of a captured log that tell of an error, each after a space."""
     log.seek(0)

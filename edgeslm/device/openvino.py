@@ -39,6 +39,8 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
+            # Two programs that both pin their threads would share the same two cores while others idle.
+            "ENABLE_CPU_PINNING": False,
         }
         try:
             core = openvino.Core()
@@ -59,7 +61,9 @@ class OpenVinoEngine:
 
     def run(self, signature: str | None, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         try:
-            self._request.infer(dict(inputs), share_inputs=True)
+            # Not infer(): there the calling thread computes as well, which took 12 ms instead of 2 on a busy machine.
+            self._request.start_async(dict(inputs), share_inputs=True)
+            self._request.wait()
             return {name: np.array(self._request.get_tensor(name).data) for name in self._outputs}
         except (RuntimeError, ValueError) as error:
             raise DeviceError(f"OpenVINO failed: {_first_line(error)}") from None

@@ -32,6 +32,24 @@ class Engine(Protocol):
         """Free the model's memory; nothing can be run afterwards."""
 
 
+class _Tensor:
+    """An input or output as the manifest describes it; `axes` are those whose extent is the text's length."""
+
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        self.name: str = described["name"]
+        self.dtype = np.dtype(described["dtype"])
+        self.shape: list[int] = described["shape"]
+        self.axes = [axis for axis, extent in enumerate(self.shape) if extent == -1]
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            extent in (-1, shape[axis]) for axis, extent in enumerate(self.shape)
+        )
+
+    def __str__(self) -> str:
+        return "(" + ", ".join("tokens" if extent == -1 else str(extent) for extent in self.shape) + ")"
+
+
 class Runner:
     """Runs one text (batch 1) or one example of a plain module at a time. Threads may share it: they take turns."""
 
@@ -40,8 +58,8 @@ class Runner:
         self.lengths: list[int] = sorted(model["lengths"])
         self._signatures: Mapping[str, str] = model["signatures"]
         self._pad_id: int = model["pad_id"]
-        self._inputs = {tensor["name"]: tensor for tensor in model["inputs"]}
-        self._outputs = {tensor["name"]: tensor for tensor in model["outputs"]}
+        self._inputs = {tensor["name"]: _Tensor(tensor) for tensor in model["inputs"]}
+        self._outputs = {tensor["name"]: _Tensor(tensor) for tensor in model["outputs"]}
         self._lock = threading.Lock()
 
     @property
@@ -50,7 +68,7 @@ class Runner:
 
     def output_shape(self, index: int) -> list[int]:
         """The described shape of an output; -1 is the text's length."""
-        return list(list(self._outputs.values())[index]["shape"])
+        return list(self._outputs.values())[index].shape
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Outputs by name, with the shapes that the manifest gives them; -1 is the length of the inputs.
@@ -67,37 +85,32 @@ class Runner:
             arrays = {name: self._padded(name, array, bucket) for name, array in arrays.items()}
         with self._lock:
             outputs = self.engine.run(signature, arrays)
-        missing = sorted(set(self._outputs) - set(outputs))
+        missing = self._outputs.keys() - outputs.keys()
         if missing:
-            raise BundleError(f"the model has no output {', '.join(missing)}, which its manifest describes")
+            raise BundleError(f"the model has no output {', '.join(sorted(missing))}, which its manifest describes")
         return {name: self._cut(name, outputs[name], length) for name in self._outputs}
 
     def close(self) -> None:
         self.engine.close()
 
     def _accepted(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        if set(inputs) != set(self._inputs):
+        if inputs.keys() != self._inputs.keys():
             raise UsageError(
                 f"the model takes {', '.join(self._inputs)}, but was given {', '.join(sorted(inputs)) or 'nothing'}"
             )
         arrays = {}
         for name, tensor in self._inputs.items():
-            array, wanted = np.asarray(inputs[name]), np.dtype(tensor["dtype"])
-            if not np.can_cast(array.dtype, wanted, "same_kind"):
-                raise UsageError(f"input {name} must be {wanted}, not {array.dtype}")
-            if not _fits(array.shape, tensor["shape"]):
-                raise UsageError(f"input {name} must have the shape {_shown(tensor['shape'])}, not {array.shape}")
-            arrays[name] = np.ascontiguousarray(array, wanted)
+            array = np.asarray(inputs[name])
+            if array.dtype != tensor.dtype and not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+                raise UsageError(f"input {name} must be {tensor.dtype}, not {array.dtype}")
+            if not tensor.fits(array.shape):
+                raise UsageError(f"input {name} must have the shape {tensor}, not {array.shape}")
+            arrays[name] = np.ascontiguousarray(array, tensor.dtype)
         return arrays
 
     def _length(self, arrays: Arrays) -> int | None:
         """The inputs' common length in tokens, or None where the model has none."""
-        found = {
-            array.shape[axis]
-            for name, array in arrays.items()
-            for axis, extent in enumerate(self._inputs[name]["shape"])
-            if extent == -1
-        }
+        found = {arrays[name].shape[axis] for name, tensor in self._inputs.items() for axis in tensor.axes}
         if len(found) > 1:
             raise UsageError(f"the inputs differ in length: {', '.join(map(str, sorted(found)))} tokens")
         length = found.pop() if found else None
@@ -116,17 +129,18 @@ class Runner:
         return min(bucket for bucket in self.lengths if bucket >= length)
 
     def _padded(self, name: str, array: NDArray[Any], bucket: int) -> NDArray[Any]:
-        widths = [
-            (0, bucket - array.shape[axis] if extent == -1 else 0)
-            for axis, extent in enumerate(self._inputs[name]["shape"])
-        ]
-        return np.pad(array, widths, constant_values=self._pad_id if name == "input_ids" else 0)
+        shape = list(array.shape)
+        for axis in self._inputs[name].axes:
+            shape[axis] = bucket
+        padded = np.full(shape, self._pad_id if name == "input_ids" else 0, array.dtype)
+        padded[tuple(slice(extent) for extent in array.shape)] = array
+        return padded
 
     def _cut(self, name: str, array: NDArray[Any], length: int | None) -> NDArray[Any]:
-        shape = self._outputs[name]["shape"]
-        if length is None or -1 not in shape:
+        tensor = self._outputs[name]
+        if length is None or not tensor.axes:
             return array
-        return array[tuple(slice(length) if extent == -1 else slice(None) for extent in shape)]
+        return array[tuple(slice(length) if extent == -1 else slice(None) for extent in tensor.shape)]
 
 
 def open_runner(model: Mapping[str, Any], root: str | Path | Files, threads: int = 2) -> Runner:
@@ -156,11 +170,3 @@ def _open_tflite(model: Mapping[str, Any], files: Files, threads: int) -> Engine
     if tflite.package() is not None:
         return tflite.InterpreterEngine(model, files, threads)
     raise MissingPackageError("ai-edge-litert", "this model")
-
-
-def _fits(shape: tuple[int, ...], described: list[int]) -> bool:
-    return len(shape) == len(described) and all(described[axis] in (-1, extent) for axis, extent in enumerate(shape))
-
-
-def _shown(described: list[int]) -> str:
-    return "(" + ", ".join("tokens" if extent == -1 else str(extent) for extent in described) + ")"
