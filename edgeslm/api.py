@@ -10,6 +10,7 @@ from edgeslm import pipeline
 from edgeslm.artifacts import BuildReport
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
 from edgeslm.pipeline import Announce, BuildRequest, Decision
+from edgeslm.report import write_report
 
 
 @contextlib.contextmanager
@@ -61,7 +62,10 @@ def build(
     out: str | Path = ".",
     announce: Announce = _silent,
 ) -> BuildReport:
-    """Build the bundle in folder `out`. `announce(stage, cached)` returns a context that surrounds each stage."""
+    """Build the bundle in folder `out`, and its parity report beside it (MODEL-TARGET-SCHEME.report.json).
+
+    `announce(stage, cached)` returns a context that surrounds each stage.
+    """
     request = BuildRequest(
         target,
         model,
@@ -76,7 +80,9 @@ def build(
         vendor_wheels=vendor_wheels,
         out=Path(out),
     )
-    return pipeline.build(request, announce)
+    report = pipeline.build(request, announce)
+    write_report(report)
+    return report
 
 
 def inspect(bundle: str | Path) -> Inspection:

@@ -22,22 +22,21 @@ def build(as_json: bool, eval_: Path | None, **flags: object) -> None:
 
     Exit status 7 and no bundle when a fidelity gate is missed.
     """
-    from edgeslm import pipeline
+    from edgeslm import api
     from edgeslm.answers import build_answer
-    from edgeslm.pipeline import BuildRequest
+    from edgeslm.report import report_path
 
-    request = BuildRequest(eval=eval_, **flags)  # type: ignore[arg-type]  # click checked the types
-    report = pipeline.build(request, announce_stage)
+    report = api.build(eval=eval_, announce=announce_stage, **flags)  # type: ignore[arg-type]  # click checked the types
     for warning in report.plan.warnings:
         warn(warning)
     answer = build_answer(report)
     if as_json:
         print_json(answer)
     else:
-        _print_report(answer)
+        _print_report(answer, report_path(report.bundle.path))
 
 
-def _print_report(answer: BuildAnswer) -> None:
+def _print_report(answer: BuildAnswer, kept: Path) -> None:
     for reason in answer.notes:
         note(f"  note: {reason}")
     fidelity = answer.fidelity
@@ -74,6 +73,7 @@ def _print_report(answer: BuildAnswer) -> None:
             ["model", f"{answer.model} for {answer.target}: {answer.backend}, {answer.scheme}"],
             ["model size", megabytes(answer.model_bytes)],
             ["digest", answer.digest],
+            ["report", str(kept)],
         ],
     )
     if answer.below_gate:
