@@ -41,14 +41,15 @@ IMPORTS = {
     "tflite": "tflite_runtime.interpreter",
 }
 
-CPU_PARTS = {"cortex-a53": "0xd03", "cortex-a72": "0xd08", "cortex-a76": "0xd0b"}
+# The main ID register of each core, as on a Raspberry Pi 3, 4 and 5: 0x41 is Arm, then variant, part and revision.
+MAIN_ID = {"cortex-a53": 0x410FD034, "cortex-a72": 0x410FD083, "cortex-a76": 0x414FD0B1}
 CPU_FEATURES = {
     "cortex-a53": "fp asimd evtstrm crc32 cpuid",
     "cortex-a72": "fp asimd evtstrm crc32 cpuid",
     "cortex-a76": "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
 }
 CPUS = 4
-LAYOUT = 1  # counts up when the folders are laid out differently
+LAYOUT = 2  # counts up when the folders are laid out differently
 BOARD = "Raspberry Pi 4 Model B Rev 1.4"
 
 
@@ -80,7 +81,7 @@ def make_userland() -> Userland:
     """
     override = os.environ.get("EDGESLM_TEST_ROOTFS")
     cache = Path(override) if override else Path(platformdirs.user_cache_dir("edgeslm-tests"))
-    recipe = [SUITE, PACKAGES, PLATFORMS, SITES, CPU_PARTS, CPU_FEATURES, CPUS, BOARD, LAYOUT]
+    recipe = [SUITE, PACKAGES, PLATFORMS, SITES, MAIN_ID, CPU_FEATURES, CPUS, BOARD, LAYOUT]
     place = cache / f"arm64-{json_digest(recipe)[:16]}"
     if not place.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
@@ -143,7 +144,7 @@ def _fill(userland: Userland) -> None:
     debian.mkdir()
     _call(["tar", "-C", str(debian), "--no-same-owner", "--exclude=./dev", "-xf", str(archive)], None, 300)
     archive.unlink()
-    for core in CPU_PARTS:
+    for core in MAIN_ID:
         _lay_root(userland.root(core), core, debian)
     for name, requirements in SITES.items():
         _install_wheels(userland.site(name), requirements)
@@ -165,9 +166,11 @@ def _lay_root(root: Path, core: str, debian: Path) -> None:
     for entry in debian.iterdir():
         if entry.name not in {"proc", "sys", "home", "tmp"}:
             (root / entry.name).symlink_to(Path("..") / "debian" / entry.name)
+    identity = MAIN_ID[core]
     processors = [
         f"processor\t: {number}\nBogoMIPS\t: 108.00\nFeatures\t: {CPU_FEATURES[core]}\nCPU implementer\t: 0x41\n"
-        f"CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {CPU_PARTS[core]}\nCPU revision\t: 3\n"
+        f"CPU architecture: 8\nCPU variant\t: {identity >> 20 & 0xF:#x}\nCPU part\t: {identity >> 4 & 0xFFF:#x}\n"
+        f"CPU revision\t: {identity & 0xF}\n"
         for number in range(CPUS)
     ]
     (root / "proc/cpuinfo").write_text("\n".join([*processors, f"Revision\t: c03114\nModel\t\t: {BOARD}\n"]))
@@ -179,6 +182,9 @@ def _lay_root(root: Path, core: str, debian: Path) -> None:
         (topology / "core_id").write_text(f"{number}\n")
         (topology / "core_siblings_list").write_text(f"0-{CPUS - 1}\n")
         (topology / "thread_siblings_list").write_text(f"{number}\n")
+        identification = system / f"cpu{number}/regs/identification"
+        identification.mkdir(parents=True)
+        (identification / "midr_el1").write_text(f"{identity:#018x}\n")
         frequency = system / f"cpu{number}/cpufreq"
         frequency.mkdir()
         (frequency / "cpuinfo_max_freq").write_text("1500000\n")
