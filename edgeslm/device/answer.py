@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .model import Model, TruncationWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def answer_texts(model: Model, texts: list[str]) -> list[dict[str, Any]]:
@@ -44,8 +45,10 @@ def describe_inputs(model: Model) -> str:
     return ", ".join(f"{part['name']} {part['dtype']}{part['shape']}" for part in model.manifest["model"]["inputs"])
 
 
-def answer_arrays(model: Model, path: Path) -> dict[str, np.ndarray[Any, Any]]:
+def answer_arrays(model: Model, path: Path) -> dict[str, NDArray[Any]]:
     """A plain module's outputs for the arrays of an .npz file."""
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as arrays:
             if not isinstance(arrays, np.lib.npyio.NpzFile):

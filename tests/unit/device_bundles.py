@@ -8,6 +8,7 @@ that is not masked out shows.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,8 @@ class TinyModel:
     def expected(self, ids: list[int]) -> NDArray[np.float32]:
         """The output for one text, without its batch axis."""
         hidden = self.table[ids]
-        if self.per_token:
-            return hidden @ self.head.T
-        return hidden.mean(axis=0) if self.task == "embedding" else hidden.mean(axis=0) @ self.head.T
+        pooled: NDArray[np.float32] = hidden if self.per_token else hidden.mean(axis=0)
+        return pooled if self.task == "embedding" else np.matmul(pooled, self.head.T)
 
 
 def tokenizer_json() -> bytes:
@@ -74,9 +74,8 @@ def tokenizer_json() -> bytes:
 def openvino_files(model: TinyModel) -> dict[str, bytes]:
     import tempfile
 
-    import openvino as ov
-    from openvino import opset15 as op
-
+    ov: Any = importlib.import_module("openvino")
+    op: Any = importlib.import_module("openvino.opset15")
     ids, mask = (op.parameter([1, -1], np.int32, name=name) for name in ("input_ids", "attention_mask"))
     weights = op.convert(mask, "f32")
     hidden = op.multiply(
@@ -97,9 +96,8 @@ def openvino_files(model: TinyModel) -> dict[str, bytes]:
 
 def tflite_files(model: TinyModel) -> dict[str, bytes]:
     """One signature per length, sharing the weights' buffers."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]  # the package has no types
-
+    flatbuffers: Any = importlib.import_module("flatbuffers")
+    schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
     graph = _Graph(schema)
     for length in LENGTHS:
         graph.begin()

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from device_bundles import LABELS, RUNTIMES, WORDS, TinyModel, members, write_file, write_folder
 
 from edgeslm.device import Model, TruncationWarning
 from edgeslm.device.errors import BundleError, MissingPackageError, UsageError
+from tests.unit.device_bundles import LABELS, RUNTIMES, WORDS, TinyModel, members, write_file, write_folder
 
 Bundle = Callable[..., Path]
 TEXTS = ["a small model runs here", "well ?", "small", "a a a a a a a a a"]
@@ -42,8 +42,9 @@ def open_tiny(tmp_path: Path, runtime: str) -> Iterator[Callable[..., Model]]:
 
 
 def softmax(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    exponents: np.ndarray[Any, Any] = np.exp(logits - logits.max())
-    return exponents / exponents.sum()
+    exponents = np.exp(logits - logits.max())
+    probabilities: np.ndarray[Any, Any] = exponents / exponents.sum()
+    return probabilities
 
 
 def test_embed_gives_a_row_per_text_in_order(open_tiny: Callable[..., Model]) -> None:
