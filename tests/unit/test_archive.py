@@ -181,6 +181,34 @@ def test_a_member_beyond_its_limit_is_not_read(tmp_path: Path) -> None:
             opened.read("b", 4)
 
 
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, {"a": b"12345"})
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1  # the general purpose flags in the central directory
+    path.write_bytes(raw)
+    with pytest.raises(BundleError, match="a is encrypted"), open_archive(path):
+        pass
+
+
+def test_sizes_that_lie_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, {"a": b"12345"})
+    raw = bytearray(path.read_bytes())
+    entry = raw.index(b"PK\x01\x02")
+    raw[entry + 20 : entry + 28] = struct.pack("<II", 1 << 30, 1 << 30)
+    path.write_bytes(raw)
+    with pytest.raises(BundleError, match="claim more bytes than the file has"), open_archive(path):
+        pass
+
+
+@pytest.mark.parametrize("change", [b"", b"123", b"1234567"])
+def test_a_file_that_changes_while_it_is_read_is_noticed(change: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    with open_archive(tmp_path) as opened:
+        (tmp_path / "a").write_bytes(change)
+        with pytest.raises(BundleError, match="a is not as long as it should be"):
+            opened.read("a", 100)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="nowhere"), open_archive(tmp_path / "nowhere"):
         pass
@@ -194,16 +222,32 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return written(tmp_path_factory.mktemp("whole"), {**WHOLE}).read_bytes()
 
 
+CUTS = st.one_of(st.just(0), st.integers(0, 2000))
+FLIPS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 7)), max_size=4)
+
+
 @settings(max_examples=300)
-@given(cut=st.integers(0, 2000), flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 7)), max_size=4))
+@given(cut=CUTS, flips=FLIPS)
 def test_damage_gives_the_same_content_or_a_bundle_error(
     whole: bytes, cut: int, flips: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    damaged = bytearray(whole[: len(whole) - cut] if cut < len(whole) else whole)
+    read_damaged(whole, cut, flips, tmp_path_factory.getbasetemp() / "damaged.edgeslm")
+
+
+@pytest.mark.deep
+@settings(max_examples=20_000, deadline=None)
+@given(cut=CUTS, flips=FLIPS)
+def test_much_damage_gives_the_same_content_or_a_bundle_error(
+    whole: bytes, cut: int, flips: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    read_damaged(whole, cut, flips, tmp_path_factory.getbasetemp() / "much_damaged.edgeslm")
+
+
+def read_damaged(whole: bytes, cut: int, flips: list[tuple[int, int]], path: Path) -> None:
+    damaged = bytearray(whole[: max(0, len(whole) - cut)])
     for position, bit in flips:
         if damaged:
             damaged[position % len(damaged)] ^= 1 << bit
-    path = tmp_path_factory.getbasetemp() / "damaged.edgeslm"
     path.write_bytes(damaged)
     try:
         found = read_all(path)
