@@ -105,6 +105,11 @@ class OnnxModel:
     def path(self, length: int = 0) -> Path:
         return self.root / self.files[length]
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the only graph is of one fixed text length: the family cannot be traced with a symbolic one."""
+        return len(self.lengths) == 1 and self.files[0] == self.files[self.lengths[0]]
+
 
 @dataclass(frozen=True)
 class Samples:

@@ -44,7 +44,7 @@ def export_onnx(checkpoint: Checkpoint, lengths: tuple[int, ...], out: Path) -> 
             files[lengths[0]] = "model.onnx"
         elif lengths:
             files |= {length: _specialized(out, length) for length in lengths}
-    inputs, outputs = _specs(model.graph.inputs), _specs(model.graph.outputs)
+    inputs, outputs = (_specs(values, lengths, dynamic) for values in (model.graph.inputs, model.graph.outputs))
     _reject_unused_inputs(checkpoint, inputs, model)
     names = sorted({*files.values(), WEIGHTS})
     return OnnxModel(
@@ -121,10 +121,13 @@ def _save(model: onnx_ir.Model, path: Path) -> None:
     (path.parent / WEIGHTS).touch()  # a model without a large tensor has no external data
 
 
-def _specs(values: Any) -> tuple[TensorSpec, ...]:
+def _specs(values: Any, lengths: tuple[int, ...], dynamic: bool) -> tuple[TensorSpec, ...]:
+    """A runner pads texts, so to its user the token axis (axis 1) varies even where the graph's is fixed."""
     specs = []
     for value in values:
         shape = tuple(extent if isinstance(extent, int) else -1 for extent in value.shape)
+        if lengths and not dynamic and shape[1:2] == lengths:
+            shape = (shape[0], -1, *shape[2:])
         specs.append(TensorSpec(value.name, str(value.dtype.numpy()), shape))
     return tuple(specs)
 

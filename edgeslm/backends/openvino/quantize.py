@@ -59,4 +59,6 @@ def quantize(
         lengths=model.lengths,
         stored=tuple(stored),
         kept_float=kept_float,
+        # A graph of one fixed length: the runner pads to it. No name is needed, there is nothing to choose from.
+        signatures={model.lengths[0]: ""} if model.is_fixed else {},
     )
