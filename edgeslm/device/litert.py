@@ -1,15 +1,16 @@
 """LiteRT through CompiledModel, which can keep XNNPACK's repacked weights in a file that is mapped.
 
-XNNPACK repacks the weights for every signature, also for one that is never called. Measured on MiniLM with three
-length buckets (x86-64, ai-edge-litert 2.3.0), anonymous memory after all three have run:
+XNNPACK repacks the weights for every signature, also for one that is never called. Measured on MiniLM with five
+length buckets (16 to 256 tokens; x86-64, 2 threads, ai-edge-litert 2.3.0), after all five have run:
 
-                         fp32      int8     latency at 16 / 64 / 256 tokens, int8
-    Interpreter        157 MB     67 MB     1.3 / 4.3 / 21 ms
-    CompiledModel      160 MB     70 MB     1.3 / 4.2 / 20 ms
-      + weight cache    38 MB     39 MB     1.3 / 4.3 / 21 ms
+                         private (anonymous) memory        latency, int8
+                         fp32             int8             at 16, 64, 256 tokens
+    Interpreter          281 (228) MiB    105 (79) MiB     1.3, 4.3, 21 ms
+    CompiledModel        287 (232) MiB    112 (82) MiB     1.3, 4.2, 20 ms
+      + weight cache      86  (28) MiB     60 (30) MiB     1.3, 4.3, 21 ms
 
-With more buckets the upper two rows grow and the last does not. Both copy a model given as bytes (`model_content`,
-`from_buffer`: 98 MB more for the int8 file of 59 MB) and take no mapped memory, so it is a file that they open.
+What is not anonymous is mapped from files and can be dropped under pressure. Both copy a model that is given as bytes
+(98 MiB more for a file of 59 MB) and take no mapped memory, so it is a file that they open.
 """
 
 from __future__ import annotations

@@ -223,6 +223,7 @@ def describe(model: TinyModel, runtime: str, files: list[str]) -> dict[str, Any]
         "files": files,
         "digest": _sha256(model.table.tobytes() + model.head.tobytes()),
         "pad_id": PAD_ID,
+        "scheme": "fp32",
         "lengths": LENGTHS,
         "signatures": {} if runtime == "openvino" else {str(length): f"tokens_{length}" for length in LENGTHS},
         "inputs": [{"name": name, "dtype": "int32", "shape": [1, -1]} for name in ("input_ids", "attention_mask")],

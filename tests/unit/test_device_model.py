@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import threading
 import warnings
@@ -230,6 +231,27 @@ def test_the_interpreter_gives_what_the_compiled_model_gives(tmp_path: Path) -> 
             np.testing.assert_allclose(plain.run(inputs)["logits"], model.run(inputs)["logits"], atol=1e-5)
             np.testing.assert_allclose(plain.run(inputs)["logits"][0], tiny.expected(encoding.ids), atol=1e-4)
         plain.close()
+
+
+def test_the_frozen_runtime_is_not_trusted_with_what_it_gets_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tflite_runtime 2.14 opens dynamic int8 models and gives wrong vectors."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    tiny = TinyModel("embedding")
+    files = members(tiny, "ai-edge-litert")
+    for name in [name for name in sys.modules if name.split(".")[0] == "ai_edge_litert"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "tflite_runtime", type(sys)("tflite_runtime"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    with Model.open(write_folder(tmp_path / "fp32", files)) as model:
+        assert model.runner.engine.name == "tflite_runtime"
+        np.testing.assert_allclose(model.embed("a"), [tiny.expected([2, 5, 3])], atol=1e-5)
+    manifest = json.loads(files["manifest.json"])
+    manifest["model"]["scheme"] = "int8"
+    with pytest.raises(BundleError, match="tflite_runtime gives wrong results for a model of scheme int8") as caught:
+        Model.open(write_folder(tmp_path / "int8", {**files, "manifest.json": json.dumps(manifest).encode()}))
+    assert "ai-edge-litert" in (caught.value.hint or "")
 
 
 def test_repacked_weights_of_another_model_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
