@@ -28,7 +28,7 @@ def readme_text(
     below = "" if fidelity.passed else ", BELOW ITS GATE"
     lines = [
         f"# {checkpoint.name} for {target.title}",
-        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}), for Python 3.11 to 3.13.",
+        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13.",
         f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples{below}; "
         "see MODEL_CARD.md.",
         "Unpack, install, run:",
@@ -118,9 +118,21 @@ def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledM
 
 def _first_text(root: Path | None, names: tuple[str, ...]) -> str | None:
     """The first of these files in the folder, as text; None where there is none."""
-    for name in names if root else ():
-        path = root / name  # type: ignore[operator]  # the loop is empty without a root
-        if path.is_file():
+    if root is None:
+        return None
+    for name in names:
+        path = root / name
+        if path.is_file() and _belongs(path, root):
             with path.open("rb") as source:
                 return source.read(MAX_CARD).decode("utf-8", errors="replace")
     return None
+
+
+def _belongs(path: Path, root: Path) -> bool:
+    """False for a link out of the checkpoint: a stranger's folder must not put the user's files into a bundle.
+
+    In Hugging Face's cache every file is a link from snapshots/REVISION to the blobs beside it.
+    """
+    whole = root.resolve()
+    blobs = whole.parent.parent / "blobs" if whole.parent.name == "snapshots" else whole
+    return path.resolve().is_relative_to(whole) or path.resolve().is_relative_to(blobs)

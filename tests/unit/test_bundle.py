@@ -79,6 +79,7 @@ def test_the_manifest_says_what_was_built(build: TinyBuild, tmp_path: Path) -> N
         "compiled": build.compiled.digest,
     }
     assert document["fidelity"]["cosine_min"] == 0.998123
+    assert {"torch", "ai-edge-quantizer", "onnx2tf"} <= set(document["tools"])
     assert document["below_gate"] is False
     for name, part in document["files"].items():
         assert hashlib.sha256(member(bundle.path, name)).hexdigest() == part["sha256"]
@@ -214,6 +215,24 @@ def test_the_licence_is_the_checkpoints_own_where_it_has_one(build: TinyBuild, t
     assert "edgeslm_device" in licence
 
 
+def test_a_link_out_of_the_checkpoint_is_not_followed(build: TinyBuild, tmp_path: Path) -> None:
+    root = build.checkpoint.root
+    assert root
+    (tmp_path / "secret").write_text("the user's own")
+    (root / "LICENSE").symlink_to(tmp_path / "secret")
+    assert "the user's own" not in text(build.write(tmp_path / "out").path, "LICENSE")
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "abc"
+    blob = tmp_path / "models--a--b" / "blobs" / "1234"
+    for path in (snapshot, blob):
+        path.parent.mkdir(parents=True)
+    blob.write_text("Hugging Face's cache")
+    (root / "LICENSE").unlink()
+    (root / "LICENSE").symlink_to(blob)
+    root.rename(snapshot)
+    cached = dataclasses.replace(build, checkpoint=dataclasses.replace(build.checkpoint, root=snapshot))
+    assert "Hugging Face's cache" in text(cached.write(tmp_path / "cached").path, "LICENSE")
+
+
 def test_the_model_card_holds_scores_and_the_checkpoints_card(build: TinyBuild, tmp_path: Path) -> None:
     card = text(build.write(tmp_path).path, "MODEL_CARD.md")
     assert "0.998123" in card
@@ -291,7 +310,7 @@ def test_vendored_wheels_are_downloaded_once_and_checked(
 
 def test_cpu_features_are_the_ones_kernels_are_chosen_by(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 sse4_2 avx512f nopl fma\n")
+    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 sse4_2 avx512f nopl smep fma\n")
     assert host_cpu_features(cpuinfo) == ("avx2", "avx512f", "fma", "sse4_2")
     cpuinfo.write_text("Features\t: fp asimd asimddp crc32\n")
     assert host_cpu_features(cpuinfo) == ("asimd", "asimddp")
