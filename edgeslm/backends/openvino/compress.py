@@ -8,15 +8,18 @@ without text rounds blocks by their minimum and maximum (MiniLM int4, worst cosi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.artifacts import TensorChoice
+from edgeslm.backends.openvino.feedback import round_with_feedback
 from edgeslm.backends.openvino.installed import import_openvino
 from edgeslm.backends.openvino.ir import constants, values_of
-from edgeslm.backends.openvino.rounding import Rounded, pack_nibbles, pad_columns, round_blocks, round_rows
+from edgeslm.backends.openvino.moments import Moments
+from edgeslm.backends.openvino.rounding import pack_nibbles, pad_columns, round_blocks, round_rows
 
 if TYPE_CHECKING:
     import openvino
@@ -25,12 +28,16 @@ WEIGHT_PORT = 1  # of a MatMul: where exporters put the weight
 
 
 def compress_weights(
-    model: openvino.Model, parameter_of: dict[str, str], choices: dict[str, TensorChoice]
+    model: openvino.Model,
+    parameter_of: Mapping[str, str],
+    choices: Mapping[str, TensorChoice],
+    moments: Mapping[str, Moments],
 ) -> dict[str, str]:
     """Store every mapped constant of `model`, in place, as `choices` wants its parameter.
 
-    `parameter_of`: constant's name -> checkpoint parameter. Returns notes, parameter -> why it is stored otherwise
-    than chosen or what was added to it.
+    `parameter_of`: constant's name -> checkpoint parameter. `moments`: constant's name -> second moments of what its
+    MatMul reads; a constant that has them is rounded with error feedback. Returns notes, parameter -> why it is
+    stored otherwise than chosen, or what was added to it.
     """
     notes: dict[str, str] = {}
     padded: dict[tuple[str, int, int], openvino.Output] = {}
@@ -39,14 +46,17 @@ def compress_weights(
         choice = choices.get(parameter or "")
         if parameter is None or choice is None or str(constant.get_element_type().to_dtype()) != "float32":
             continue
-        note = _compress(constant, choice, padded)
+        note = _compress(constant, choice, padded, moments.get(constant.get_friendly_name()))
         if note:
             notes[parameter] = note
     return notes
 
 
 def _compress(
-    constant: openvino.Node, choice: TensorChoice, padded: dict[tuple[str, int, int], openvino.Output]
+    constant: openvino.Node,
+    choice: TensorChoice,
+    padded: dict[tuple[str, int, int], openvino.Output],
+    moments: Moments | None,
 ) -> str:
     """Store one constant as chosen. Returns a note, empty where there is nothing to say."""
     if choice.precision == "fp32":
@@ -63,11 +73,13 @@ def _compress(
         _replace(constant, _halved(constant))
         return "fp16: used in both orientations"
     if choice.precision == "int8" or None in products or choice.group is None:
-        _replace(constant, _rounded_rows(constant, along_columns=transposed == {True}))
+        _replace(constant, _rounded_rows(constant, transposed == {True}, moments if None not in products else None))
         return "" if choice.precision == "int8" else "int8: a table that is looked up has no blocks"
     weights = values_of(constant).T if transposed == {True} else values_of(constant)
     missing_columns = -weights.shape[1] % choice.group
-    source = _rounded_blocks(constant, pad_columns(weights, choice.group), choice.group)
+    if moments is not None:
+        moments = np.pad(moments, (0, missing_columns))
+    source = _rounded_blocks(constant, pad_columns(weights, choice.group), choice.group, moments)
     for product in products:
         assert product is not None
         _multiply(product, source, missing_columns, padded)
@@ -103,12 +115,12 @@ def _halved(constant: openvino.Node) -> openvino.Node:
     return ops.convert(half, "f32")
 
 
-def _rounded_rows(constant: openvino.Node, along_columns: bool) -> openvino.Node:
+def _rounded_rows(constant: openvino.Node, along_columns: bool, moments: Moments | None) -> openvino.Node:
     """int8 with a scale to every row, or to every column where the constant lies [in, out]."""
     from openvino import opset13 as ops
 
-    values = values_of(constant)
-    rounded = round_rows(values.T if along_columns else values)
+    values = values_of(constant).T if along_columns else values_of(constant)
+    rounded = round_rows(values) if moments is None else round_with_feedback(values, moments, None)
     parts: list[NDArray[Any]] = [
         array.reshape(array.shape[0], -1) for array in (rounded.codes, rounded.zero_points, rounded.scales)
     ]
@@ -118,11 +130,13 @@ def _rounded_rows(constant: openvino.Node, along_columns: bool) -> openvino.Node
     return _dequantized(constant.get_friendly_name(), codes, zero_points, scales, None)
 
 
-def _rounded_blocks(constant: openvino.Node, weights: NDArray[np.float32], group: int) -> openvino.Node:
+def _rounded_blocks(
+    constant: openvino.Node, weights: NDArray[np.float32], group: int, moments: Moments | None
+) -> openvino.Node:
     """int4 in blocks; the source's shape is that of `weights`, [out, padded in]."""
-    rounded: Rounded = round_blocks(weights, group)
     from openvino import opset13 as ops
 
+    rounded = round_blocks(weights, group) if moments is None else round_with_feedback(weights, moments, group)
     codes, zero_points = _nibbles(rounded.codes), _nibbles(rounded.zero_points)
     scales = ops.constant(rounded.scales)
     return _dequantized(constant.get_friendly_name(), codes, zero_points, scales, weights.shape)

@@ -9,11 +9,13 @@ from edgeslm.backends.openvino.calibrated import calibrate
 from edgeslm.backends.openvino.compress import compress_weights
 from edgeslm.backends.openvino.float_operators import float_operators
 from edgeslm.backends.openvino.ir import FILES, constants, read_ir, save_ir
+from edgeslm.backends.openvino.moments import Moments, input_moments
 from edgeslm.backends.openvino.stored import find_stored, require_as_planned
 from edgeslm.cache import cache_folder
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
 from edgeslm.formats.quiet import quiet_output
+from edgeslm.formats.samples import read_samples
 from edgeslm.quantize.schemes import find_scheme
 
 DYNAMIC_GROUP = "32"
@@ -38,11 +40,13 @@ def quantize(
             for constant in constants(graph)
             if constant.get_friendly_name() in parameter_of
         }
-        if scheme.activations == "static":
-            assert calibration is not None
+        moments: dict[str, Moments] = {}
+        if calibration is not None and scheme.activations == "static":
             graph, named = calibrate(graph, parameter_of, plan.choices, calibration)
             parameter_of |= named
-        notes = compress_weights(graph, parameter_of, plan.choices)
+        elif calibration is not None:
+            moments = input_moments(graph, parameter_of, read_samples(calibration.path))
+        notes = compress_weights(graph, parameter_of, plan.choices, moments)
         save_ir(graph, out, options)
         saved = read_ir(out)
         stored = find_stored(saved, parameter_of, notes)

@@ -36,9 +36,7 @@ class Rounded:
 
 def round_rows(weights: Floats) -> Rounded:
     """8 bits with a scale and a zero point to a row: one block as wide as the row."""
-    low, high = _range(weights)
-    scales = _to_scales((high - low) / np.float32(255))
-    zero_points = np.clip(np.rint(-low / scales), 0, 255)
+    zero_points, scales = row_steps(weights)
     codes = np.clip(np.rint(weights / scales) + zero_points, 0, 255)
     return Rounded(
         codes[:, None, :].astype(np.uint8), zero_points[:, None, :].astype(np.uint8), _half(scales)[:, None, :]
@@ -53,7 +51,7 @@ def round_blocks(weights: Floats, group: int) -> Rounded:
     """
     rows, columns = weights.shape
     blocks = weights.reshape(-1, group)
-    parts = [_search(blocks[start : start + CHUNK]) for start in range(0, len(blocks), CHUNK)]
+    parts = [search_blocks(blocks[start : start + CHUNK]) for start in range(0, len(blocks), CHUNK)]
     codes, zero_points, scales = (np.concatenate(column) for column in zip(*parts, strict=True))
     shape = (rows, columns // group, -1)
     return Rounded(
@@ -77,7 +75,7 @@ def pack_nibbles(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return packed
 
 
-def _search(blocks: Floats) -> tuple[Floats, Floats, Floats]:
+def search_blocks(blocks: Floats) -> tuple[Floats, Floats, Floats]:
     """Codes, zero points and scales of the candidate with the least squared error, block by block."""
     low, high = _range(blocks)
     best: list[NDArray[Any]] = []
@@ -98,6 +96,13 @@ def _search(blocks: Floats) -> tuple[Floats, Floats, Floats]:
             better = error < best[3]
             best = [np.where(better, new, old) for new, old in zip(candidate, best, strict=True)]
     return best[0], best[1], best[2]
+
+
+def row_steps(weights: Floats) -> tuple[Floats, Floats]:
+    """Zero points and scales, [rows, 1] each, that take a row's least value to 0 and its greatest to 255."""
+    low, high = _range(weights)
+    scales = _to_scales((high - low) / np.float32(255))
+    return np.clip(np.rint(-low / scales), 0, 255), scales
 
 
 def _range(weights: Floats) -> tuple[Floats, Floats]:

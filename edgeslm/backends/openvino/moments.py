@@ -1,0 +1,71 @@
+"""Second moments of what flows into each matrix product, over calibration samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeslm.backends.openvino.installed import import_openvino
+
+if TYPE_CHECKING:
+    import openvino
+
+Moments = NDArray[np.float64]
+Source = tuple[Any, int, list[str]]
+"""What several products read: the value, its width, and the names of their weights."""
+BYTES_AT_ONCE = 1 << 29  # of moments held while the samples run: a BERT-base needs two runs
+
+
+def input_moments(
+    model: openvino.Model, weights: Mapping[str, Any], samples: Sequence[Mapping[str, NDArray[Any]]]
+) -> dict[str, Moments]:
+    """Name of a weight -> xᵀx [columns, columns], summed over all rows x that its MatMul reads.
+
+    `weights`: the constants to look at; those that no MatMul has as its second factor are left out.
+    """
+    sources: dict[tuple[str, int], Source] = {}
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() != "MatMul" or operation.get_attributes()["transpose_a"]:
+            continue
+        left, right = operation.input_value(0), operation.input_value(1).get_node()
+        name, rank = right.get_friendly_name(), left.get_partial_shape().rank
+        if name not in weights or rank.is_dynamic or left.get_partial_shape()[rank.get_length() - 1].is_dynamic:
+            continue
+        width = left.get_partial_shape()[rank.get_length() - 1].get_length()
+        key = (left.get_node().get_friendly_name(), left.get_index())
+        sources.setdefault(key, (left, width, []))[2].append(name)
+    found: dict[str, Moments] = {}
+    batch: list[Source] = []
+    for source in sources.values():
+        if batch and sum(8 * width * width for _, width, _ in [*batch, source]) > BYTES_AT_ONCE:
+            _add_moments(found, model, batch, samples)
+            batch = []
+        batch.append(source)
+    if batch:
+        _add_moments(found, model, batch, samples)
+    return found
+
+
+def _add_moments(
+    found: dict[str, Moments],
+    model: openvino.Model,
+    sources: Sequence[Source],
+    samples: Sequence[Mapping[str, NDArray[Any]]],
+) -> None:
+    openvino = import_openvino()
+    probe = openvino.Model([left for left, _, _ in sources], model.get_parameters())
+    # Sums end differently with another number of threads, and the same samples must give the same weights.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 2}
+    request = openvino.Core().compile_model(probe, "CPU", settings).create_infer_request()
+    sums = [np.zeros((width, width)) for _, width, _ in sources]
+    for sample in samples:
+        results = request.infer(dict(sample))
+        for place, (_, width, _) in enumerate(sources):
+            rows = np.asarray(results[place]).reshape(-1, width)
+            sums[place] += rows.T @ rows
+    for place, (_, _, names) in enumerate(sources):
+        for name in names:  # a weight that several layers share sees the inputs of all of them
+            found[name] = found[name] + sums[place] if name in found else sums[place]
