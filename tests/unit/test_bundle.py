@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tiny_build import TinyBuild, tiny_build
 
 from edgeslm.artifacts import OutputScore
 from edgeslm.bundle import linux, wheels
@@ -22,6 +21,7 @@ from edgeslm.bundle.linux import bundle_path, reject_existing
 from edgeslm.bundle.manifest import Manifest, parse_manifest
 from edgeslm.bundle.requirements import PYTHONS, RUNTIMES, read_requirements
 from edgeslm.errors import BundleError, StorageError, ToolchainError
+from tests.unit.tiny_build import TinyBuild, tiny_build
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_build import tiny_build
 
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.errors import BundleError
 from edgeslm.formats.archive import write_archive
+from tests.unit.tiny_build import tiny_build
 
 
 @pytest.fixture(scope="module")
