@@ -73,8 +73,9 @@ class StageCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.folder))
             try:
-                artifact = make(work)
-                _write_entry(work, artifact, kind)
+                with explain_full_disk(self.folder):  # while what fills the disk is still there
+                    artifact = make(work)
+                    _write_entry(work, artifact, kind)
                 shutil.rmtree(place, ignore_errors=True)  # an entry that failed its check
                 try:
                     work.rename(place)
@@ -120,9 +121,20 @@ def prune(folder: Path, max_bytes: int) -> int:
 
 @contextlib.contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn "no space left", "quota exceeded", "read-only" and "permission denied" into a StorageError."""
+    """Turn "no space left", "quota exceeded", "read-only" and "permission denied" into a StorageError.
+
+    Libraries in C++ tell of a full disk in words of their own ("iostream error"): after any error of theirs the file
+    system is asked.
+    """
     try:
         yield
+    except RuntimeError as error:
+        if not _is_full(folder):
+            raise
+        raise StorageError(
+            f"no space left on the disk of {folder} ({error})",
+            f"free some space there; EDGESLM_CACHE=DIR moves the stage cache (now {cache_folder()})",
+        ) from error
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}:
             raise
@@ -131,6 +143,12 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
             f"cannot write {where}: {error.strerror}",
             f"free some space there; EDGESLM_CACHE=DIR moves the stage cache (now {cache_folder()})",
         ) from error
+
+
+def _is_full(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < 1 << 20
+    return False
 
 
 def _write_entry(work: Path, artifact: object, kind: type[Any]) -> None:

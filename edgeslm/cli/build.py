@@ -29,6 +29,8 @@ def build(as_json: bool, eval_: Path | None, **flags: object) -> None:
     report = api.build(eval=eval_, announce=announce_stage, **flags)  # type: ignore[arg-type]  # click checked the types
     for warning in report.plan.warnings:
         warn(warning)
+    if report.below_gate:
+        warn("this bundle is below its gates and says so in its manifest")
     answer = build_answer(report)
     if as_json:
         print_json(answer)
@@ -76,6 +78,4 @@ def _print_report(answer: BuildAnswer, kept: Path) -> None:
             ["report", str(kept)],
         ],
     )
-    if answer.below_gate:
-        warn("this bundle is below its gates and says so in its manifest")
     note(f"\nnext: edgeslm run {answer.bundle} --text '…'")
