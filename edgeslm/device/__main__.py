@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(options)
     except DeviceError as error:
-        hint = f" ({error.hint})" if error.hint else ""
+        hint = f" -> {error.hint}" if error.hint else ""
         sys.stderr.write(f"error: {error.message}{hint}\n")
         return error.exit_code
     except KeyboardInterrupt:

@@ -233,7 +233,7 @@ def test_a_full_disk_is_said_plainly(bert: Path, edgeslm: Edgeslm, tmp_path: Pat
     try:
         answer = build(edgeslm, bert, tmp_path / "out", EDGESLM_CACHE=str(small / "cache"))
         assert answer.status == 9, answer.stderr
-        assert "No space left" in answer.stderr
+        assert "no space left" in answer.stderr.lower()
         assert "EDGESLM_CACHE" in answer.stderr
         assert bundles(tmp_path / "out") == []
         answer = build(edgeslm, bert, small / "out")

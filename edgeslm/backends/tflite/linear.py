@@ -53,7 +53,7 @@ def pad_inner(graph: Graph, group: int, layers: set[int]) -> dict[int, int]:
         if values is None or values.shape[1] % group == 0:
             continue
         extra = -values.shape[1] % group
-        wide = graph.add_constant(graph.name(weight), np.pad(values, ((0, 0), (0, extra))))
+        wide = graph.add_constant(f"{graph.name(weight)}/padded", np.pad(values, ((0, 0), (0, extra))))
         added[wide] = extra
         before = []
         if rows not in padded_rows:

@@ -55,6 +55,17 @@ def share_buffer(model: Any, known: dict[bytes, int], data: Any) -> int:
     return known[digest]
 
 
+def share_buffers(model: Any) -> None:
+    """Store equal constants once, and none that no tensor names."""
+    old = model.buffers
+    model.buffers = [schema().BufferT()]
+    known: dict[bytes, int] = {}
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            tensor.buffer = share_buffer(model, known, old[tensor.buffer].data)
+    model.metadata = None  # tools' own remarks, kept in buffers
+
+
 def _share_code(model: Any, known: dict[tuple[int, int, bytes], int], code: Any) -> int:
     key = (max(code.builtinCode, code.deprecatedBuiltinCode), code.version, code.customCode or b"")
     if key not in known:
