@@ -12,7 +12,7 @@ from edgeslm.errors import InternalError
 from edgeslm.formats.samples import read_samples
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 Use = tuple[str, int]
 """An operation's name and the number of its input."""

@@ -22,7 +22,7 @@ from edgeslm.backends.openvino.moments import Moments
 from edgeslm.backends.openvino.rounding import pack_nibbles, pad_columns, round_blocks, round_rows
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 WEIGHT_PORT = 1  # of a MatMul: where exporters put the weight
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeslm.quantize.schemes import Scheme
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 MOVES = frozenset(
     """

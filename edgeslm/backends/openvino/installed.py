@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
@@ -24,13 +25,9 @@ def import_openvino() -> ModuleType:
     a client id in the home folder. Both fall back to a stub where openvino_telemetry cannot be imported.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how Python blocks an import
-    import openvino
-
-    return openvino
+    return importlib.import_module("openvino")
 
 
 def import_nncf() -> ModuleType:
     import_openvino()
-    import nncf
-
-    return nncf
+    return importlib.import_module("nncf")

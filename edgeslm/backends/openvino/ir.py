@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgeslm.backends.openvino.installed import import_openvino
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 FILES = ("model.xml", "model.bin")
 AUTOMATIC_NAME = re.compile(r"[A-Z][A-Za-z0-9]*_\d+")  # the type and a count over the process' whole life

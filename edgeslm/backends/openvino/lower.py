@@ -19,7 +19,7 @@ from edgeslm.formats.weight_index import WeightIndex
 
 if TYPE_CHECKING:
     import onnx_ir
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 UNCONVERTED = re.compile(r"No conversion rule found for operations: (.+)")
 FAILED_NODE = re.compile(r"<Node\((?P<op>[\w.]+)\)(?:: (?P<name>[^>]*))?>|name[:=] ?'?(?P<other>node_\w+)'?")

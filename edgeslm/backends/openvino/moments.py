@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeslm.backends.openvino.installed import import_openvino
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 Moments = NDArray[np.float64]
 Source = tuple[Any, int, list[str]]

@@ -12,7 +12,7 @@ from edgeslm.errors import InternalError
 from edgeslm.quantize.plan import stored_bytes
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # type: ignore[import-untyped]  # the package has no types
 
 PRECISIONS: dict[str, Precision] = {
     "f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8", "i4": "int4", "u4": "int4",

@@ -44,8 +44,7 @@ def _unsmoothed(wanted: Floats, got: Floats) -> Floats:
     """Without the factors to each input column that nncf moves from the activations into the weights."""
     weight = np.sum(wanted * wanted, axis=0)
     factors = np.sum(wanted * got, axis=0) / np.where(weight > 0, weight, np.float32(1))
-    result: Floats = got / np.where(factors > 0, factors, np.float32(1))
-    return result
+    return (got / np.where(factors > 0, factors, 1)).astype(np.float32)
 
 
 def _error(wanted: Floats, got: Floats) -> float:
