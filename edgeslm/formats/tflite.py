@@ -58,7 +58,7 @@ def write_tflite(model: Any, path: Path) -> None:
 
 def pack_tflite(model: Any) -> bytearray:
     """The model as a file's bytes. Raises UnsupportedError where they are too many for the format."""
-    import flatbuffers
+    import flatbuffers  # type: ignore[import-untyped]  # the package has no types
 
     total = sum(buffer.data.nbytes for buffer in model.buffers if buffer.data is not None)
     if total > LARGEST:
@@ -66,12 +66,18 @@ def pack_tflite(model: Any) -> bytearray:
             f"the model's weights are {total} bytes, a .tflite file holds 2 GiB", "choose a smaller model"
         )
     builder = flatbuffers.Builder(min(total + total // 64 + 65536, LARGEST))
-    kept = model.buffers
-    model.buffers = [_AlignedBuffer(buffer.data) for buffer in kept]
+    buffers, tensors = model.buffers, [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
+    quantizations = [tensor.quantization for tensor in tensors]
+    written: dict[bytes, int] = {}
+    model.buffers = [_AlignedBuffer(buffer.data) for buffer in buffers]
+    for tensor in tensors:
+        tensor.quantization = _SharedQuantization(tensor.quantization, written) if tensor.quantization else None
     try:
         builder.Finish(model.Pack(builder), IDENTIFIER)
     finally:
-        model.buffers = kept
+        model.buffers = buffers
+        for tensor, quantization in zip(tensors, quantizations, strict=True):
+            tensor.quantization = quantization
     packed: bytearray = builder.Output()
     return packed
 
@@ -88,13 +94,31 @@ class _AlignedBuffer:
         if self.data is not None and self.data.nbytes:
             builder.StartVector(1, self.data.nbytes, ALIGNMENT)
             builder.head = builder.head - self.data.nbytes
-            builder.Bytes[builder.head : builder.head + self.data.nbytes] = memoryview(self.data).cast("B")
+            builder.Bytes[builder.head : builder.head + self.data.nbytes] = self.data.tobytes()
             vector = builder.EndVector()
         fbs.BufferStart(builder)
         if vector is not None:
             fbs.BufferAddData(builder, vector)
         packed: int = fbs.BufferEnd(builder)
         return packed
+
+
+class _SharedQuantization:
+    """Scales and zero points that tensors have in common are written once: for a vocabulary they are 366 kB."""
+
+    def __init__(self, quantization: Any, written: dict[bytes, int]) -> None:
+        self.quantization = quantization
+        self.written = written
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802  # the generated classes' name for it
+        described = self.quantization
+        details = vars(described.details) if described.details is not None else {}
+        arrays = [described.min, described.max, described.scale, described.zeroPoint]
+        key = repr((described.detailsType, sorted(details.items()), described.quantizedDimension)).encode()
+        key += b"|".join(b"-" if values is None else np.asarray(values).tobytes() for values in arrays)
+        if key not in self.written:
+            self.written[key] = described.Pack(builder)
+        return self.written[key]
 
 
 def _contents(buffer: Any, raw: bytes | bytearray) -> Bytes | None:

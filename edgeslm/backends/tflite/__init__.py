@@ -23,22 +23,22 @@ def missing() -> str | None:
 
 def lower(model: OnnxModel, out: Path) -> LoweredModel:
     """One float .tflite, a signature per length."""
-    from edgeslm.backends.tflite import lowering
+    from edgeslm.backends.tflite.lowering import lower as carry_out
 
-    return lowering.lower(model, out)
+    return carry_out(model, out)
 
 
 def quantize(
     lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
 ) -> CompiledModel:
     """The plan carried out on every signature at once."""
-    from edgeslm.backends.tflite import quantization
+    from edgeslm.backends.tflite.quantization import quantize as carry_out
 
-    return quantization.quantize(lowered, plan, model, calibration, out)
+    return carry_out(lowered, plan, model, calibration, out)
 
 
 def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
     """(checkpoint parameter, relative L2 error of its stored values), the worst first."""
-    from edgeslm.backends.tflite import weights
+    from edgeslm.backends.tflite.weights import weight_errors as carry_out
 
-    return weights.weight_errors(compiled, model)
+    return carry_out(compiled, model)

@@ -46,7 +46,7 @@ def share_buffer(model: Any, known: dict[bytes, int], data: Any) -> int:
     """Index of the model's buffer with these bytes; `known` maps a digest to it."""
     if data is None or len(data) == 0:
         return 0
-    digest = hashlib.sha256(memoryview(np.ascontiguousarray(data)).cast("B")).digest()
+    digest = hashlib.sha256(data.tobytes()).digest()
     if digest not in known:
         buffer = schema().BufferT()
         buffer.data = data

@@ -1,0 +1,106 @@
+"""The plan carried out on a float .tflite, all its signatures at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
+from edgeslm.backends.tflite.float_operators import float_operators
+from edgeslm.backends.tflite.graph import Graph
+from edgeslm.backends.tflite.half import halve
+from edgeslm.backends.tflite.linear import pad_inner
+from edgeslm.backends.tflite.lowering import FILE, signature_names
+from edgeslm.backends.tflite.merge import share_buffers
+from edgeslm.backends.tflite.recipe import run_recipe
+from edgeslm.backends.tflite.stored import find_stored, require_as_planned
+from edgeslm.backends.tflite.treatment import FEWEST_ELEMENTS, Treatment, treat
+from edgeslm.cache import cache_folder
+from edgeslm.digest import files_digest
+from edgeslm.errors import InternalError
+from edgeslm.formats.quiet import quiet_output
+from edgeslm.formats.tflite import pack_tflite, parse_tflite, read_tflite, write_tflite
+from edgeslm.quantize.schemes import find_scheme
+
+
+def quantize(
+    lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
+) -> CompiledModel:
+    """Raises InternalError where a weight is not stored as planned."""
+    scheme = find_scheme(plan.scheme)
+    if scheme.needs_calibration and calibration is None:
+        raise InternalError(f"{scheme.name} needs calibration samples")
+    floats = read_tflite(lowered.root / lowered.files[0])
+    tensors = dict(lowered.tensors)
+    shapes = _shapes(floats, tensors)
+    treatments = treat(floats, plan, tensors)
+    notes = {treatment.parameter: treatment.note for treatment in treatments if treatment.parameter}
+    notes |= _pad(floats, treatments, tensors)
+    with quiet_output(cache_folder() / "logs" / "tflite-quantize.log"):
+        quantized = parse_tflite(run_recipe(pack_tflite(floats), treatments, scheme.activations), "quantized model")
+    notes |= _halve(quantized, plan, tensors)
+    share_buffers(quantized)
+    write_tflite(quantized, out / FILE)
+    stored = find_stored(quantized, tensors, notes)
+    require_as_planned(stored, plan.choices, shapes)
+    return CompiledModel(
+        root=out,
+        digest=files_digest(out, [FILE]),
+        parent=lowered.digest,
+        backend="tflite",
+        scheme=scheme.name,
+        runtime="ai-edge-litert",
+        files=(FILE,),
+        lengths=model.lengths,
+        stored=tuple(stored),
+        kept_float=float_operators(quantized, scheme),
+        signatures=signature_names(model.lengths) if model.lengths else {},
+    )
+
+
+def _shapes(model: Any, tensors: dict[str, str]) -> dict[str, tuple[int, ...]]:
+    """Checkpoint parameter -> shape of its values in the float graph."""
+    graph = Graph(model)
+    constants = [(graph.name(index), graph.shape(index)) for index in range(len(graph.subgraph.tensors))]
+    return {tensors[name]: shape for name, shape in constants if name in tensors}
+
+
+def _pad(model: Any, treatments: list[Treatment], tensors: dict[str, str]) -> dict[str, str]:
+    """Zero-pad what is stored in blocks to whole blocks; the padded tensors join `tensors`. Returns notes."""
+    groups = {treatment.tensor: treatment.group for treatment in treatments if treatment.group}
+    notes: dict[str, str] = {}
+    for position in range(len(model.subgraphs)):
+        graph = Graph(model, position)
+        for group in sorted({group for group in groups.values() if group}):
+            layers = {
+                tensor for tensor in range(len(graph.subgraph.tensors)) if groups.get(graph.name(tensor)) == group
+            }
+            for tensor, columns in pad_inner(graph, group, layers).items():
+                parameter = tensors.get(graph.name(tensor).removesuffix("/padded"))
+                if parameter:
+                    tensors[graph.name(tensor)] = parameter
+                    notes[parameter] = f"{columns} columns of zeros added: blocks are {group} wide"
+        graph.drop_unused()
+    return notes
+
+
+def _halve(model: Any, plan: QuantPlan, tensors: dict[str, str]) -> dict[str, str]:
+    """float16 for the parameters that the plan wants so. Returns notes on those that stay float32."""
+    notes: dict[str, str] = {}
+    for position in range(len(model.subgraphs)):
+        graph = Graph(model, position)
+        names = set()
+        for tensor in range(len(graph.subgraph.tensors)):
+            parameter = tensors.get(graph.name(tensor))
+            choice = plan.choices.get(parameter) if parameter else None
+            if parameter is None or choice is None or choice.precision != "fp16" or graph.dtype(tensor) != "FLOAT32":
+                continue
+            values = graph.constant(tensor)
+            if values is None:
+                continue
+            if values.ndim < 2 or values.size < FEWEST_ELEMENTS:
+                notes[parameter] = "stays float32: small, and halves would cost an operator"
+            else:
+                names.add(graph.name(tensor))
+        halve(graph, names)
+    return notes

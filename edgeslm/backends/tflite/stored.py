@@ -1,0 +1,76 @@
+"""How every checkpoint parameter ended up in a compiled .tflite, read from the file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeslm.artifacts import Parameter, StoredTensor, TensorChoice
+from edgeslm.backends.tflite.graph import Graph
+from edgeslm.backends.tflite.weights import PRECISIONS
+from edgeslm.errors import InternalError
+from edgeslm.quantize.plan import stored_bytes
+
+TOLERANCE = 1.05
+ALLOWANCE = 4096  # bytes: tables of zero points
+
+
+def find_stored(model: Any, tensors: Mapping[str, str], notes: Mapping[str, str]) -> list[StoredTensor]:
+    """One entry a parameter, in the order of the first graph. Copies that differ are added up.
+
+    `tensors`: name of a constant -> parameter; `notes`: parameter -> why it is not what the plan asked for.
+    """
+    found: dict[str, StoredTensor] = {}
+    counted: set[tuple[str, int]] = set()
+    for position in range(len(model.subgraphs)):
+        graph = Graph(model, position)
+        for tensor, described in enumerate(graph.subgraph.tensors):
+            parameter = tensors.get(graph.name(tensor).removesuffix("/half"))
+            if parameter is None or described.buffer == 0 or (parameter, described.buffer) in counted:
+                continue
+            counted.add((parameter, described.buffer))
+            size = len(model.buffers[described.buffer].data) + _scale_bytes(graph, described)
+            precision = PRECISIONS[graph.dtype(tensor)]
+            before = found.get(parameter)
+            if before is None:
+                found[parameter] = StoredTensor(
+                    parameter, graph.name(tensor), precision, size, notes.get(parameter, "")
+                )
+            else:
+                found[parameter] = StoredTensor(
+                    parameter, before.tensor, before.precision, before.bytes + size, before.note or "stored twice"
+                )
+    return list(found.values())
+
+
+def require_as_planned(
+    stored: list[StoredTensor], choices: Mapping[str, TensorChoice], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Quantizers are known to skip layers without a word.
+
+    Raises InternalError where a tensor is larger or of another precision than planned and no note says why.
+    """
+    for tensor in stored:
+        choice = choices.get(tensor.parameter)
+        if tensor.note or choice is None:
+            continue
+        if tensor.precision != choice.precision:
+            raise InternalError(f"{tensor.parameter} is stored as {tensor.precision}, planned was {choice.precision}")
+        planned = stored_bytes(Parameter(tensor.parameter, shapes[tensor.parameter], "other"), choice)
+        # int8 weights have an int64 zero point beside each scale
+        planned += 8 * max(shapes[tensor.parameter], default=0) if choice.precision == "int8" else 0
+        if tensor.bytes > TOLERANCE * planned + ALLOWANCE:
+            raise InternalError(f"{tensor.parameter} takes {tensor.bytes} bytes, planned were {planned}")
+
+
+def _scale_bytes(graph: Graph, described: Any) -> int:
+    quantization = described.quantization
+    if quantization is None:
+        return 0
+    if quantization.details is not None:
+        scales = graph.constant(quantization.details.scales)
+        return 0 if scales is None else scales.nbytes
+    parts = [(quantization.scale, 4), (quantization.zeroPoint, 8)]
+    return sum(np.size(values) * width for values, width in parts if values is not None)

@@ -1,0 +1,81 @@
+"""What happens to each weight in the .tflite: the plan's choice for its parameter, or why it cannot be that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgeslm.artifacts import Precision, QuantPlan, TensorChoice
+from edgeslm.backends.tflite.graph import Graph
+from edgeslm.quantize.schemes import Scheme, find_scheme
+
+WEIGHT_INPUT = {"FULLY_CONNECTED": 1, "EMBEDDING_LOOKUP": 1, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1}
+"""Operators whose weights are quantized, and which of their inputs those are."""
+BLOCKS = (32, 64, 128, 256)  # weights to a scale that the runtime has kernels for
+FEWEST_ROWS = 16
+"""A table of fewer rows (token types: 2) is a few kB and in every token's sum: rounding it costs, and gains nothing."""
+FEWEST_ELEMENTS = 1024
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """One operator's weight: `tensor` and `operator` are names in the .tflite, the latter that of its result."""
+
+    kind: str
+    operator: str
+    tensor: str
+    parameter: str | None
+    precision: Precision
+    group: int | None
+    note: str = ""
+
+
+def treat(model: Any, plan: QuantPlan, tensors: Mapping[str, str]) -> list[Treatment]:
+    """One treatment for every operator with a constant float weight, in the order of the graphs."""
+    scheme = find_scheme(plan.scheme)
+    treatments = []
+    for position in range(len(model.subgraphs)):
+        graph = Graph(model, position)
+        for operator in graph.operators:
+            kind = graph.kind(operator)
+            if kind not in WEIGHT_INPUT:
+                continue
+            tensor = int(operator.inputs[WEIGHT_INPUT[kind]])
+            if graph.constant(tensor) is None or graph.dtype(tensor) != "FLOAT32":
+                continue
+            name = graph.name(tensor)
+            parameter = tensors.get(name)
+            choice = plan.choices.get(parameter) if parameter else None
+            precision, group, note = _possible(choice or _default(kind, scheme), kind, graph.shape(tensor))
+            if choice is None and not note:
+                note = "a constant of the graph, treated as the scheme's others"
+            treatments.append(
+                Treatment(kind, graph.name(int(operator.outputs[0])), name, parameter, precision, group, note)
+            )
+    return treatments
+
+
+def _default(kind: str, scheme: Scheme) -> TensorChoice:
+    if kind == "EMBEDDING_LOOKUP":
+        return TensorChoice(scheme.embedding, "a table")
+    return TensorChoice(scheme.linear, "a weight", scheme.group)
+
+
+def _possible(choice: TensorChoice, kind: str, shape: tuple[int, ...]) -> tuple[Precision, int | None, str]:
+    """The choice as far as the runtime can carry it out: precision, block length, and what differs."""
+    if choice.precision in ("fp32", "fp16"):
+        return choice.precision, None, ""
+    elements = 1
+    for extent in shape:
+        elements *= extent
+    if kind == "EMBEDDING_LOOKUP" and shape[0] < FEWEST_ROWS:
+        return "fp32", None, f"a table of {shape[0]} rows: rounding it gains nothing"
+    if elements < FEWEST_ELEMENTS:
+        return "fp32", None, f"{elements} elements: rounding them gains nothing"
+    if choice.precision == "int4" and kind != "FULLY_CONNECTED":
+        return "int8", None, f"{kind} has int8 kernels only"
+    if choice.group is not None and choice.group not in BLOCKS:
+        group = min(BLOCKS, key=lambda block: abs(block - choice.group))  # type: ignore[operator]  # not None here
+        return choice.precision, group, f"blocks of {group}: the runtime has none of {choice.group}"
+    return choice.precision, choice.group, ""

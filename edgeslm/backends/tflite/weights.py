@@ -1,0 +1,86 @@
+"""Weights as a compiled .tflite stores them, expanded to floats again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeslm.artifacts import CompiledModel, OnnxModel, Precision
+from edgeslm.backends.tflite.graph import Graph
+from edgeslm.formats.tflite import read_tflite
+from edgeslm.formats.weight_index import WeightIndex
+
+Floats = NDArray[np.float32]
+PRECISIONS: dict[str, Precision] = {"FLOAT32": "fp32", "FLOAT16": "fp16", "INT8": "int8", "INT4": "int4"}
+
+
+def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
+    """(checkpoint parameter, relative L2 error of its stored values), the worst first."""
+    index = WeightIndex.of(model)
+    graph_of = find_constants(read_tflite(Path(compiled.root) / compiled.files[0]))
+    errors = []
+    for stored in compiled.stored:
+        graph, tensor = graph_of[stored.tensor]
+        wanted = index.values(stored.parameter)
+        errors.append((stored.parameter, _relative_error(wanted, expand(graph, tensor))))
+    return sorted(errors, key=lambda error: (-error[1], error[0]))
+
+
+def find_constants(model: Any) -> Mapping[str, tuple[Graph, int]]:
+    """Name of each constant -> its subgraph and index."""
+    found: dict[str, tuple[Graph, int]] = {}
+    for position in range(len(model.subgraphs)):
+        graph = Graph(model, position)
+        for tensor, described in enumerate(graph.subgraph.tensors):
+            if model.buffers[described.buffer].data is not None:
+                found[graph.name(tensor)] = (graph, tensor)
+    return found
+
+
+def expand(graph: Graph, tensor: int) -> Floats:
+    """float32 values of a constant: codes times scales, by channel or by block."""
+    described = graph.subgraph.tensors[tensor]
+    codes = unpack(graph, tensor)
+    quantization = described.quantization
+    if quantization is None or graph.dtype(tensor) in ("FLOAT32", "FLOAT16"):
+        return codes.astype(np.float32)
+    if quantization.details is not None:
+        scales = graph.constant(quantization.details.scales)
+        assert scales is not None
+        blocks = codes.reshape(codes.shape[0], -1, quantization.details.blockSize).astype(np.float32)
+        expanded: Floats = (blocks * scales.reshape(codes.shape[0], -1, 1).astype(np.float32)).reshape(codes.shape)
+        return expanded
+    scales = np.asarray(quantization.scale, dtype=np.float32)
+    shape = [1] * codes.ndim
+    shape[quantization.quantizedDimension if len(scales) > 1 else 0] = len(scales)
+    return codes.astype(np.float32) * scales.reshape(shape)
+
+
+def unpack(graph: Graph, tensor: int) -> NDArray[Any]:
+    """The stored numbers, in the tensor's shape; int4 as int8."""
+    if graph.dtype(tensor) != "INT4":
+        values = graph.constant(tensor)
+        assert values is not None, graph.name(tensor)
+        return values
+    packed = graph.model.buffers[graph.subgraph.tensors[tensor].buffer].data.view(np.int8)
+    pairs = np.stack([np.left_shift(packed, 4) >> 4, packed >> 4], axis=1)  # the first is in the low half
+    shape = graph.shape(tensor)
+    codes: NDArray[Any] = pairs.reshape(-1)[: int(np.prod(shape))].reshape(shape)
+    return codes
+
+
+def _relative_error(wanted: Floats, stored: Floats) -> float:
+    """`stored` may be transposed, have extents of 1 added, or columns of zeros at the end."""
+    norm = float(np.linalg.norm(wanted)) or 1.0
+    orientations = [wanted, wanted.T] if wanted.ndim == 2 else [wanted]
+    errors = [1.0]
+    for one in orientations:
+        if stored.ndim == 2 and one.ndim == 2 and stored.shape[0] == one.shape[0] and stored.shape[1] >= one.shape[1]:
+            errors.append(float(np.linalg.norm(stored[:, : one.shape[1]] - one)) / norm)
+        elif stored.size == one.size:
+            errors.append(float(np.linalg.norm(stored.reshape(one.shape) - one)) / norm)
+    return round(min(errors), 6)
