@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from architectures import make_checkpoint
 from numpy.typing import NDArray
-from userland import problem, run_python
 
 from edgeslm.backends import load_backend
+from tests.architectures import make_checkpoint
+from tests.arm64.userland import problem, run_python
 
 pytestmark = [
     pytest.mark.xdist_group("arm64"),
@@ -58,8 +58,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build(out: Path, backend: str, scheme: str, model: str) -> Path:
     """The bundle for a Raspberry Pi 4, as a user builds it."""
-    command = [EDGESLM, "build", "--target", "rpi4", "--backend", backend, "--scheme", scheme, "--model", model]
-    done = subprocess.run([*command, "-o", out, "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    command = [str(EDGESLM), "build", "--target", "rpi4", "--backend", backend, "--scheme", scheme, "--model", model]
+    done = subprocess.run([*command, "-o", str(out), "--json"], stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, done.stdout
     bundle = Path(json.loads(done.stdout)["bundle"])
     assert bundle.is_file()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from userland import IMPORTS, problem, run_python
+
+from tests.arm64.userland import IMPORTS, problem, run_python
 
 pytestmark = [
     pytest.mark.xdist_group("arm64"),
