@@ -25,7 +25,20 @@ RESIDENT: dict[tuple[str, str, str], Resident] = {
 }
 """(backend, arch, scheme) -> resident bytes."""
 
-INSTRUCTIONS: dict[tuple[str, str, str], float] = {}
+INSTRUCTIONS: dict[tuple[str, str, str], float] = {
+    ("openvino", "cortex-a72", "fp16"): 275.9,
+    ("openvino", "cortex-a72", "fp32"): 275.9,
+    ("openvino", "cortex-a72", "int4"): 276.0,
+    ("openvino", "cortex-a72", "int8"): 276.0,
+    ("openvino", "cortex-a72", "int8-static"): 240.5,
+    ("openvino", "cortex-a72", "int8-weight-only"): 276.0,
+    ("openvino", "cortex-a76", "fp16"): 275.9,
+    ("openvino", "cortex-a76", "fp32"): 275.8,
+    ("openvino", "cortex-a76", "int4"): 275.9,
+    ("openvino", "cortex-a76", "int8"): 275.9,
+    ("openvino", "cortex-a76", "int8-static"): 127.6,
+    ("openvino", "cortex-a76", "int8-weight-only"): 275.9,
+}
 """(backend, core, scheme) -> millions of instructions per inference."""
 
 LATENCY_MS: dict[tuple[str, str, str], float] = {}
