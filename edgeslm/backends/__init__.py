@@ -23,7 +23,7 @@ class Backend(Protocol):
     def quantize(
         self, lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
     ) -> CompiledModel:
-        """The plan carried out. `calibration` is given where the scheme's activations are static."""
+        """The plan carried out. `calibration` is given where the scheme needs it."""
 
     def weight_errors(self, compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
         """(checkpoint parameter, relative L2 error of its stored values), the worst first."""

@@ -47,7 +47,7 @@ _OPTIONS = (
     click.option("--max-length", type=click.IntRange(min=2), metavar="N",
                  help="Longest text in tokens. Default: the checkpoint's own limit, at most 256."),
     click.option("--calibration", type=click.Path(path_type=Path), metavar="F",
-                 help="Texts that calibrate int8-static, one a line. Default: built-in ones."),
+                 help="Texts that calibrate integer schemes, one a line. Default: built-in ones."),
     click.option("--eval", "eval_", type=click.Path(path_type=Path), metavar="F",
                  help="Texts that score the model against PyTorch, one a line. Default: built-in ones."),
     click.option("--min-fidelity", type=float, metavar="X",

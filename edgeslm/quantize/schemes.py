@@ -30,7 +30,8 @@ class Scheme:
 
     @property
     def needs_calibration(self) -> bool:
-        return self.activations == "static"
+        """Integer weights are rounded with error feedback, which wants to know what flows into each layer."""
+        return self.linear in {"int8", "int4"}
 
 
 SCHEMES: dict[str, Scheme] = {
