@@ -150,4 +150,7 @@ def _create(path: Path, threads: int, packed: Path | None) -> Any:
     litert: Any = importlib.import_module("ai_edge_litert.compiled_model")
     cpu = litert.CpuOptions(num_threads=threads, xnnpack_weight_cache_path=str(packed) if packed else "")
     options = litert.Options(hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=cpu)
-    return litert.CompiledModel.from_file(str(path), options=options)
+    environment = None
+    if gpu_plugin.is_loaded_unasked():
+        environment = litert.Environment.create(runtime_path=gpu_plugin.NOWHERE)
+    return litert.CompiledModel.from_file(str(path), options=options, environment=environment)

@@ -19,8 +19,7 @@ class OpenVinoEngine:
     """One compiled model and one infer request.
 
     Weights stay where they lie, also inside a bundle's zip: OpenVINO takes mapped memory as it takes a file of its
-    own (measured on MiniLM int8: 107 MB private either way, same latency). A length that was not seen before costs
-    about 5 ms once, for its primitives; the plugin keeps them.
+    own (measured on MiniLM int8: 107 MiB private either way, same latency).
     """
 
     name = "openvino"

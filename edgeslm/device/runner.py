@@ -61,6 +61,9 @@ class Runner:
         self._inputs = {tensor["name"]: _Tensor(tensor) for tensor in model["inputs"]}
         self._outputs = {tensor["name"]: _Tensor(tensor) for tensor in model["outputs"]}
         self._lock = threading.Lock()
+        without = [length for length in self.lengths if self._signatures and str(length) not in self._signatures]
+        if without:
+            raise BundleError(f"its manifest names no signature for the length {without[0]}")
 
     @property
     def input_names(self) -> list[str]:
@@ -78,13 +81,10 @@ class Runner:
         arrays = self._accepted(inputs)
         length = self._length(arrays)
         bucket = self._bucket(length)
-        signature = self._signatures.get(str(bucket)) if bucket is not None else None
-        if bucket is None and self._signatures:
-            signature = next(iter(self._signatures.values()))
         if bucket is not None and length is not None and bucket > length:
             arrays = {name: self._padded(name, array, bucket) for name, array in arrays.items()}
         with self._lock:
-            outputs = self.engine.run(signature, arrays)
+            outputs = self.engine.run(self._signatures.get(str(bucket)), arrays)
         missing = self._outputs.keys() - outputs.keys()
         if missing:
             raise BundleError(f"the model has no output {', '.join(sorted(missing))}, which its manifest describes")
@@ -119,13 +119,13 @@ class Runner:
         return length
 
     def _bucket(self, length: int | None) -> int | None:
-        """The smallest length bucket that holds the text; None for a graph that takes every length."""
+        """The length to pad to: the smallest bucket that holds the text; None for a model without lengths."""
         if length is None or not self.lengths:
             return None
         if length > self.lengths[-1]:
             raise UsageError(f"the text has {length} tokens; this model takes up to {self.lengths[-1]}")
         if not self._signatures:
-            return None
+            return min(rounded(length), self.lengths[-1])
         return min(bucket for bucket in self.lengths if bucket >= length)
 
     def _padded(self, name: str, array: NDArray[Any], bucket: int) -> NDArray[Any]:
@@ -141,6 +141,16 @@ class Runner:
         if length is None or not tensor.axes:
             return array
         return array[tuple(slice(length) if extent == -1 else slice(None) for extent in tensor.shape)]
+
+
+def rounded(length: int) -> int:
+    """The length to pad to for a graph that takes every length.
+
+    OpenVINO prepares kernels for each length it meets and keeps them: 425 MiB private on MiniLM int8 after all from
+    3 to 256, and 5 ms for each. So lengths are few: multiples of 4, then of 8, then of 16: at most three tokens, or an eighth, more.
+    """
+    step = 4 if length <= 64 else 8 if length <= 128 else 16
+    return -(-length // step) * step
 
 
 def open_runner(model: Mapping[str, Any], root: str | Path | Files, threads: int = 2) -> Runner:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeslm.device.errors import BundleError, UsageError
-from edgeslm.device.runner import Runner, open_runner
+from edgeslm.device.runner import Runner, open_runner, rounded
 
 PAD_ID = 7
 
@@ -70,11 +70,26 @@ def test_a_text_runs_in_the_smallest_bucket_that_holds_it(lengths: set[int], dat
     assert outputs["text"].shape == (1, 1)
 
 
-def test_a_graph_for_every_length_gets_the_text_as_it_is() -> None:
+@given(length=st.integers(1, 250))
+def test_a_graph_for_every_length_meets_few_of_them(length: int) -> None:
+    """And pays at most an eighth for padding, or three tokens."""
     engine = Echo()
-    Runner(text_model([16, 32], signatures=False), engine).run(text(5))
+    outputs = Runner(text_model([16, 250], signatures=False), engine).run(text(length))
     assert engine.signature is None
-    assert engine.inputs["input_ids"].shape == (1, 5)
+    assert length <= engine.inputs["input_ids"].shape[1] <= min(250, max(length + 3, length * 9 // 8))
+    assert engine.inputs["attention_mask"].sum() == length
+    assert outputs["tokens"].shape == (1, length, 2)
+
+
+def test_the_lengths_a_graph_meets_are_few() -> None:
+    assert len({rounded(length) for length in range(1, 513)}) <= 48
+
+
+def test_every_bucket_needs_a_signature() -> None:
+    model = text_model([4, 8])
+    del model["signatures"]["8"]
+    with pytest.raises(BundleError, match="no signature for the length 8"):
+        Runner(model, Echo())
 
 
 @pytest.mark.parametrize("signatures", [True, False])
