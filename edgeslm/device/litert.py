@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import gpu_plugin
 from .cache import cache_folder, mark_used, writing
 from .errors import BundleError, DeviceError, StorageError
 from .files import Files
@@ -43,6 +44,8 @@ def takes(model: Mapping[str, Any]) -> bool:
     except (ImportError, OSError):  # OSError: a wheel of another machine
         return False
     if not hasattr(module, "CpuOptions"):
+        return False
+    if gpu_plugin.is_loaded_unasked() and not (hasattr(module, "Environment") and gpu_plugin.keep_out()):
         return False
     return {tensor["dtype"] for tensor in (*model["inputs"], *model["outputs"])} <= TYPES
 
