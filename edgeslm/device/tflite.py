@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
 
 FROZEN = "tflite_runtime"
-SOUND = ("fp32", "fp16", "int8-weight-only")
-"""The schemes that tflite_runtime 2.14, its last version, computes as they are meant. With int8 weights and dynamic
-activations it takes one scale for all output channels, and gives wrong vectors (cosine 0.05 on MiniLM) without a word;
-int4 it refuses."""
+SOUND = ("fp32", "fp16")
+"""The schemes that tflite_runtime 2.14, its last version, computes as they are meant. It takes one scale for all rows
+of an int8 embedding table and, with dynamic activations, for all output channels of int8 weights, and gives wrong
+vectors (cosine 0.05 on MiniLM) without a word; int4 it refuses."""
 
 
 def package() -> str | None:
