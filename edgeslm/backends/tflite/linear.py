@@ -13,6 +13,8 @@ import numpy as np
 from edgeslm.backends.tflite.graph import Array, Graph
 from edgeslm.formats.tflite import schema
 
+PADDED = "/padded"
+
 
 def connect_fully(graph: Graph) -> None:
     """BATCH_MATMUL by a constant, with the bias behind it where there is one -> FULLY_CONNECTED."""
@@ -53,7 +55,7 @@ def pad_inner(graph: Graph, group: int, layers: set[int]) -> dict[int, int]:
         if values is None or values.shape[1] % group == 0:
             continue
         extra = -values.shape[1] % group
-        wide = graph.add_constant(f"{graph.name(weight)}/padded", np.pad(values, ((0, 0), (0, extra))))
+        wide = graph.add_constant(f"{graph.name(weight)}{PADDED}", np.pad(values, ((0, 0), (0, extra))))
         added[wide] = extra
         before = []
         if rows not in padded_rows:

@@ -13,12 +13,14 @@ from edgeslm.backends.tflite.linear import pad_inner
 from edgeslm.backends.tflite.lowering import FILE, signature_names
 from edgeslm.backends.tflite.merge import share_buffers
 from edgeslm.backends.tflite.recipe import run_recipe
+from edgeslm.backends.tflite.seen import Seen
 from edgeslm.backends.tflite.stored import find_stored, require_as_planned
 from edgeslm.backends.tflite.treatment import FEWEST_ELEMENTS, Treatment, treat
 from edgeslm.cache import cache_folder
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
 from edgeslm.formats.quiet import quiet_output
+from edgeslm.formats.samples import read_samples
 from edgeslm.formats.tflite import pack_tflite, parse_tflite, read_tflite, write_tflite
 from edgeslm.quantize.schemes import find_scheme
 
@@ -30,14 +32,24 @@ def quantize(
     scheme = find_scheme(plan.scheme)
     if scheme.needs_calibration and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration samples")
+    samples = read_samples(calibration.path) if calibration else []
     floats = read_tflite(lowered.root / lowered.files[0])
     tensors = dict(lowered.tensors)
     shapes = _shapes(floats, tensors)
-    treatments = treat(floats, plan, tensors)
-    notes = {treatment.parameter: treatment.note for treatment in treatments if treatment.parameter}
-    notes |= _pad(floats, treatments, tensors)
+    signatures = signature_names(model.lengths)
     with quiet_output(cache_folder() / "logs" / "tflite-quantize.log"):
-        quantized = parse_tflite(run_recipe(pack_tflite(floats), treatments, scheme.activations), "quantized model")
+        seen = Seen.of(floats, signatures, samples, treat(floats, plan, tensors))
+        tensors |= seen.smooth(floats, tensors, treat(floats, plan, tensors), scheme)
+        treatments = treat(floats, plan, tensors)
+        notes = {treatment.parameter: treatment.note for treatment in treatments if treatment.parameter}
+        notes |= _pad(floats, treatments, tensors)
+        share_buffers(floats)
+        treatments, ranges = seen.ranges(floats, treatments)
+        notes |= {
+            one.parameter: one.note for one in treatments if one.parameter and one.activations != scheme.activations
+        }
+        quantized = parse_tflite(run_recipe(pack_tflite(floats), treatments, ranges), "quantized model")
+        seen.round_again(quantized, floats)
     notes |= _halve(quantized, plan, tensors)
     share_buffers(quantized)
     write_tflite(quantized, out / FILE)

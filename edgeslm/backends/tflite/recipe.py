@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeslm.backends.tflite.treatment import Treatment
 from edgeslm.errors import InternalError
 from edgeslm.quantize.schemes import Activations
 
-Calibration = Mapping[str, Iterable[Mapping[str, Any]]]
-"""Signature -> its inputs by name, one mapping for each calibration sample."""
+Ranges = Mapping[str, Mapping[str, Any]]
+"""Tensor -> {"min", "max"}: what calibration found."""
 
 
 def run_recipe(
     packed: bytearray,
     treatments: Sequence[Treatment],
-    activations: Activations,
-    calibration: Calibration | None = None,
+    ranges: Ranges | None = None,
 ) -> bytes:
     """The quantized file's bytes; operators without a treatment stay as they are.
 
@@ -27,7 +26,7 @@ def run_recipe(
     from ai_edge_quantizer import qtyping, quantizer  # type: ignore[import-untyped]  # the package has no types
 
     worker = quantizer.Quantizer(packed)
-    for (kind, precision, group), operators in _grouped(treatments).items():
+    for (kind, precision, group, activations), operators in _grouped(treatments).items():
         config = _config(qtyping, kind, precision, group, activations)
         # The quantizer names an operator by its results, each followed by a semicolon.
         names = "|".join(re.escape(name) for name in operators)
@@ -35,17 +34,16 @@ def run_recipe(
     if not worker.get_quantization_recipe():
         return bytes(packed)
     try:
-        ranges = worker.calibrate(calibration) if worker.need_calibration and calibration else None
         return bytes(worker.quantize(ranges).quantized_model)
     except (ValueError, RuntimeError, KeyError) as error:
         raise InternalError(f"ai-edge-quantizer refuses the model: {error}") from error
 
 
-def _grouped(treatments: Sequence[Treatment]) -> dict[tuple[str, str, int | None], list[str]]:
-    groups: dict[tuple[str, str, int | None], list[str]] = {}
+def _grouped(treatments: Sequence[Treatment]) -> dict[tuple[str, str, int | None, Activations], list[str]]:
+    groups: dict[tuple[str, str, int | None, Activations], list[str]] = {}
     for treatment in treatments:
         if treatment.precision in ("int8", "int4"):
-            key = (treatment.kind, treatment.precision, treatment.group)
+            key = (treatment.kind, treatment.precision, treatment.group, treatment.activations)
             groups.setdefault(key, []).append(treatment.operator)
     return groups
 

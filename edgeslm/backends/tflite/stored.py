@@ -32,12 +32,13 @@ def find_stored(model: Any, tensors: Mapping[str, str], notes: Mapping[str, str]
                 continue
             counted.add((parameter, described.buffer))
             size = len(model.buffers[described.buffer].data) + _scale_bytes(graph, described)
-            precision = PRECISIONS[graph.dtype(tensor)]
+            note = notes.get(parameter, "")
+            if graph.dtype(tensor) == "INT32":
+                note = note or "a bias of 32-bit integers, in steps of its layer's scales"
             before = found.get(parameter)
             if before is None:
-                found[parameter] = StoredTensor(
-                    parameter, graph.name(tensor), precision, size, notes.get(parameter, "")
-                )
+                precision = PRECISIONS[graph.dtype(tensor)]
+                found[parameter] = StoredTensor(parameter, graph.name(tensor), precision, size, note)
             else:
                 found[parameter] = StoredTensor(
                     parameter, before.tensor, before.precision, before.bytes + size, before.note or "stored twice"

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeslm.artifacts import Precision, QuantPlan, TensorChoice
 from edgeslm.backends.tflite.graph import Graph
-from edgeslm.quantize.schemes import Scheme, find_scheme
+from edgeslm.quantize.schemes import Activations, Scheme, find_scheme
 
 WEIGHT_INPUT = {"FULLY_CONNECTED": 1, "EMBEDDING_LOOKUP": 1, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1}
 """Operators whose weights are quantized, and which of their inputs those are."""
@@ -28,6 +28,7 @@ class Treatment:
     parameter: str | None
     precision: Precision
     group: int | None
+    activations: Activations
     note: str = ""
 
 
@@ -50,9 +51,8 @@ def treat(model: Any, plan: QuantPlan, tensors: Mapping[str, str]) -> list[Treat
             precision, group, note = _possible(choice or _default(kind, scheme), kind, graph.shape(tensor))
             if choice is None and not note:
                 note = "a constant of the graph, treated as the scheme's others"
-            treatments.append(
-                Treatment(kind, graph.name(int(operator.outputs[0])), name, parameter, precision, group, note)
-            )
+            result = graph.name(int(operator.outputs[0]))
+            treatments.append(Treatment(kind, result, name, parameter, precision, group, scheme.activations, note))
     return treatments
 
 

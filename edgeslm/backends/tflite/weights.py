@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 from edgeslm.artifacts import CompiledModel, OnnxModel, Precision
 from edgeslm.backends.tflite.graph import Graph
+from edgeslm.backends.tflite.smoothing import SMOOTHED
+from edgeslm.errors import InternalError
 from edgeslm.formats.tflite import read_tflite
 from edgeslm.formats.weight_index import WeightIndex
 
 Floats = NDArray[np.float32]
-PRECISIONS: dict[str, Precision] = {"FLOAT32": "fp32", "FLOAT16": "fp16", "INT8": "int8", "INT4": "int4"}
+PRECISIONS: dict[str, Precision] = {
+    "FLOAT32": "fp32",
+    "INT32": "fp32",  # the bias of an integer layer: as wide and as good as a float
+    "FLOAT16": "fp16",
+    "INT8": "int8",
+    "INT4": "int4",
+}
 
 
 def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
@@ -25,8 +33,10 @@ def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, 
     errors = []
     for stored in compiled.stored:
         graph, tensor = graph_of[stored.tensor]
-        wanted = index.values(stored.parameter)
-        errors.append((stored.parameter, _relative_error(wanted, expand(graph, tensor))))
+        values = expand(graph, tensor)
+        if SMOOTHED in stored.tensor:
+            values = unsmooth(graph, tensor, values)
+        errors.append((stored.parameter, _relative_error(index.values(stored.parameter), values)))
     return sorted(errors, key=lambda error: (-error[1], error[0]))
 
 
@@ -58,6 +68,22 @@ def expand(graph: Graph, tensor: int) -> Floats:
     shape = [1] * codes.ndim
     shape[quantization.quantizedDimension if len(scales) > 1 else 0] = len(scales)
     return codes.astype(np.float32) * scales.reshape(shape)
+
+
+def unsmooth(graph: Graph, weight: int, values: Floats) -> Floats:
+    """Without the factors that the layer's input is divided by, found in the MUL ahead of it."""
+    makers = {int(operator.outputs[0]): operator for operator in graph.operators}
+    layer = next(operator for operator in graph.operators if weight in map(int, operator.inputs))
+    ahead = makers.get(int(layer.inputs[0]))
+    while ahead is not None and graph.kind(ahead) in ("QUANTIZE", "DEQUANTIZE", "PAD"):
+        ahead = makers.get(int(ahead.inputs[0]))
+    if ahead is None or graph.kind(ahead) != "MUL":
+        raise InternalError(f"{graph.name(weight)} was smoothed, but nothing divides its layer's input")
+    shares = graph.constant(int(ahead.inputs[1]))
+    assert shares is not None, graph.name(int(ahead.inputs[1]))
+    restored = values.copy()
+    restored[:, : shares.size] *= shares
+    return restored
 
 
 def unpack(graph: Graph, tensor: int) -> NDArray[Any]:

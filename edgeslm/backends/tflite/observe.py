@@ -1,0 +1,192 @@
+"""What flows into each linear layer of a float .tflite, over calibration samples."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeslm.backends.tflite.graph import Graph
+from edgeslm.errors import InternalError
+from edgeslm.formats.tflite import pack_tflite
+
+Sample = Mapping[str, NDArray[Any]]
+Floats = NDArray[np.float32]
+EXAMPLES_EACH, MOST_EXAMPLES = 16, 512  # rows kept of a sample, and of all of them
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows x that a weight [out, in] is multiplied with."""
+
+    moments: Floats  # xᵀx summed, [in, in]
+    low: Floats  # least and largest x of each column, [in]
+    high: Floats
+    examples: Floats  # a few of the rows, [n, in]
+    rows: int  # how many there were
+
+    @property
+    def peaks(self) -> Floats:
+        """Largest |x| of each column, [in]."""
+        largest: Floats = np.maximum(np.abs(self.low), np.abs(self.high))
+        return largest
+
+    @property
+    def spread(self) -> float:
+        """(max x - min x)² summed over rows, estimated from the examples: what a scale to a row has to span."""
+        width = np.maximum(self.examples.max(axis=1), 0) - np.minimum(self.examples.min(axis=1), 0)
+        return float(np.square(width).mean()) * self.rows
+
+    def joined(self, other: Inputs) -> Inputs:
+        examples = np.concatenate([self.examples, other.examples])[:MOST_EXAMPLES]
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return Inputs(self.moments + other.moments, low, high, examples, self.rows + other.rows)
+
+
+@dataclass(frozen=True)
+class Observed:
+    inputs: dict[int, Inputs]  # by the weight's buffer; layers that share a weight count together
+    ranges: list[tuple[float, float, float, float]]  # (in min, in max, out min, out max) of each layer, in their order
+
+
+def linear_operators(graph: Graph) -> list[Any]:
+    """FULLY_CONNECTED with a constant weight, in the order they run."""
+    return [
+        operator
+        for operator in graph.operators
+        if graph.kind(operator) == "FULLY_CONNECTED" and graph.constant(int(operator.inputs[1])) is not None
+    ]
+
+
+def observe(model: Any, signatures: Mapping[int, str], samples: Sequence[Sample]) -> Observed:
+    """Run every sample, padded to its length bucket, and look at the rows that are not padding."""
+    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]  # the package has no types
+
+    packed, probes = _with_probes(model, signatures)
+    # One thread: sums must not depend on how many there are.
+    interpreter = Interpreter(model_content=bytes(packed), num_threads=1)
+    gathered: dict[int, _Gathered] = {}
+    ranges: list[tuple[float, float, float, float]] = []
+    for sample in samples:
+        length = max((array.shape[1] for array in sample.values() if array.ndim > 1), default=0)
+        bucket = min((known for known in signatures if known >= length), default=max(signatures))
+        padded = {name: _padded(array, bucket) for name, array in sample.items()}
+        results = interpreter.get_signature_runner(signatures[bucket])(**padded)
+        rows = {name: _rows(values, bucket, length) for name, values in results.items()}
+        layers = probes[signatures[bucket]]
+        for layer in layers:
+            if layer.first:
+                gathered.setdefault(layer.slot, _Gathered()).add(rows[layer.inward])
+        ranges = _widened(ranges, [(rows[layer.inward], rows[layer.outward]) for layer in layers])
+    slots: dict[int, dict[int, None]] = {}
+    for layer in next(iter(probes.values())):
+        slots.setdefault(layer.weight, {})[layer.slot] = None
+    inputs = {slot: rows.inputs() for slot, rows in gathered.items()}
+    return Observed({weight: _joined([inputs[slot] for slot in read]) for weight, read in slots.items()}, ranges)
+
+
+@dataclass(frozen=True)
+class _Probe:
+    weight: int  # buffer
+    slot: int  # the same for layers that read the same tensor, and in the graphs of all lengths
+    first: bool  # of its slot
+    inward: str  # signature outputs that show the layer's input and output
+    outward: str
+
+
+def _with_probes(model: Any, signatures: Mapping[int, str]) -> tuple[bytearray, dict[str, list[_Probe]]]:
+    """A copy of the model whose signatures also give out what linear layers read and make."""
+    from edgeslm.formats.tflite import schema
+
+    probed = copy.copy(model)
+    probed.subgraphs = [copy.copy(subgraph) for subgraph in model.subgraphs]
+    probed.signatureDefs = [copy.copy(signature) for signature in model.signatureDefs]
+    probes: dict[str, list[_Probe]] = {}
+    for signature in probed.signatureDefs:
+        graph = Graph(probed, signature.subgraphIndex)
+        layers: list[_Probe] = []
+        slots: dict[int, int] = {}
+        shown = dict.fromkeys(int(tensor) for tensor in graph.subgraph.outputs)
+        for operator in linear_operators(graph):
+            inward, weight, outward = int(operator.inputs[0]), int(operator.inputs[1]), int(operator.outputs[0])
+            shown |= {inward: None, outward: None}
+            first = inward not in slots
+            slot = slots.setdefault(inward, len(layers))
+            buffer = graph.subgraph.tensors[weight].buffer
+            layers.append(_Probe(buffer, slot, first, f"probe_{inward}", f"probe_{outward}"))
+        signature.outputs = []
+        for tensor in shown:
+            entry = schema().TensorMapT()
+            entry.name, entry.tensorIndex = f"probe_{tensor}".encode(), tensor
+            signature.outputs.append(entry)
+        graph.subgraph.outputs = np.array(list(shown), dtype=np.int32)
+        probes[signature.signatureKey.decode()] = layers
+    sequences = {tuple((layer.weight, layer.slot) for layer in layers) for layers in probes.values()}
+    if len(sequences) != 1:
+        raise InternalError("the graphs of different lengths have different linear layers")
+    return pack_tflite(probed), {name: probes[name] for name in signatures.values()}
+
+
+class _Gathered:
+    """Rows of one tensor, multiplied with each other many at a time."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Floats] = []
+        self.done: Inputs | None = None
+        self.examples: list[Floats] = []
+
+    def add(self, rows: Floats) -> None:
+        self.waiting.append(rows)
+        if sum(map(len, self.examples)) < MOST_EXAMPLES:
+            self.examples.append(rows[:EXAMPLES_EACH])
+        if sum(map(len, self.waiting)) >= ROWS_AT_ONCE:
+            self._multiply()
+
+    def inputs(self) -> Inputs:
+        self._multiply()
+        assert self.done is not None
+        return dataclasses.replace(self.done, examples=np.concatenate(self.examples))
+
+    def _multiply(self) -> None:
+        if self.waiting:
+            rows = np.concatenate(self.waiting)
+            self.waiting = []
+            now = Inputs(rows.T @ rows, rows.min(axis=0), rows.max(axis=0), rows[:0], len(rows))
+            self.done = now if self.done is None else self.done.joined(now)
+
+
+def _joined(inputs: list[Inputs]) -> Inputs:
+    return functools.reduce(Inputs.joined, inputs)
+
+
+def _widened(
+    known: list[tuple[float, float, float, float]], seen: list[tuple[Floats, Floats]]
+) -> list[tuple[float, float, float, float]]:
+    """Ranges of each layer's input and output with those of another sample."""
+    now = [(float(x.min()), float(x.max()), float(y.min()), float(y.max())) for x, y in seen]
+    if not known:
+        return now
+    return [
+        (min(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3])) for a, b in zip(known, now, strict=True)
+    ]
+
+
+def _rows(values: NDArray[Any], bucket: int, length: int) -> Floats:
+    """[rows, columns] without the rows of padding, where the last but one axis is the text's."""
+    if length and values.ndim > 1 and values.shape[-2] == bucket:
+        values = values[..., :length, :]
+    return np.ascontiguousarray(values.reshape(-1, values.shape[-1]), dtype=np.float32)
+
+
+def _padded(array: NDArray[Any], bucket: int) -> NDArray[Any]:
+    """Zeros behind the text: the mask is 0 there, and positions are the graph's own."""
+    if not bucket or array.ndim < 2 or array.shape[1] >= bucket:
+        return array
+    return np.pad(array, [(0, 0), (0, bucket - array.shape[1]), *[(0, 0)] * (array.ndim - 2)])

@@ -1,0 +1,107 @@
+"""Symmetric integers for weights [out, in], in numpy alone: with error feedback where the inputs are known.
+
+Error feedback (GPTQ, Frantar et al. 2022, arXiv:2210.17323) looks at the error of what comes out, |x(W - Q)ᵀ|², over
+the inputs x that the layer really sees: a column's rounding error is made good in the columns still to come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+LARGEST = {8: 127, 4: 7}
+SHARES = np.linspace(1.0, 0.7, 16, dtype=np.float32)
+"""Shares of a block's largest weight that the search tries as its range: cutting it off makes the steps finer."""
+DAMPING = 0.02
+"""Added to the moments' diagonal, as a share of its mean: how far directions that calibration does not show may be
+bent."""
+STRIDE = 128  # columns after which the rest is shifted, where there are no blocks
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """`codes` int8 [out, in]; `scales` float32 [out, 1] by channel, or float16's values [out, blocks] by block."""
+
+    codes: NDArray[np.int8]
+    scales: Floats
+
+
+def round_with_feedback(
+    weights: Floats,
+    importance: Floats,
+    factor: Floats,
+    bits: int,
+    *,
+    group: int | None = None,
+    rows: Floats | None = None,
+) -> Rounded:
+    """Codes of `bits` bits, with the scales `rows` [out, 1], or one for every `group` columns, searched for.
+
+    `importance` [in] is the moments' diagonal, `factor` their `inverse_factor`; the columns are a multiple of `group`.
+    """
+    rest = weights.astype(np.float32)
+    columns = rest.shape[1]
+    codes = np.empty(rest.shape, dtype=np.int8)
+    scales = [] if rows is None else [rows]
+    top = LARGEST[bits]
+    for start in range(0, columns, group or STRIDE):
+        end = min(start + (group or STRIDE), columns)
+        if group:
+            # Steps are chosen for the weights as the feedback has left them.
+            scales.append(search_scales(rest[:, start:end], bits, importance[start:end]))
+        scale = scales[-1]
+        errors = np.empty((len(rest), end - start), dtype=np.float32)
+        for column in range(start, end):
+            wanted = rest[:, column : column + 1]
+            rounded = np.clip(np.rint(wanted / scale), -top, top)
+            codes[:, column : column + 1] = rounded
+            error = (wanted - rounded * scale) / factor[column, column]
+            errors[:, column - start : column - start + 1] = error
+            rest[:, column + 1 : end] -= error * factor[column, column + 1 : end]
+        rest[:, end:] -= errors @ factor[start:end, end:]
+    return Rounded(codes, np.concatenate(scales, axis=1))
+
+
+def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | None = None) -> Floats:
+    """[out, 1]: the scale of each row, a float16, with the least squared error weighted by column."""
+    top = LARGEST[bits]
+    peak = np.maximum(np.abs(block).max(axis=1, keepdims=True), np.float32(1e-7))
+    best_error = np.full((len(block), 1), np.inf, dtype=np.float32)
+    best = np.zeros_like(best_error)
+    for share in SHARES:
+        scale = _half(peak * share / top)
+        wrong = np.square(np.clip(np.rint(block / scale), -top, top) * scale - block)
+        error = (wrong if importance is None else wrong * importance).sum(axis=1, keepdims=True)
+        better = error < best_error
+        best, best_error = np.where(better, scale, best), np.where(better, error, best_error)
+    return best
+
+
+def rounding_error(weights: Floats, importance: Floats, bits: int, group: int | None) -> float:
+    """|x(W - Q)ᵀ|² summed over the inputs, for rounding to nearest: errors of columns are as good as independent."""
+    top = LARGEST[bits]
+    blocks = weights.reshape(len(weights), -1, group or weights.shape[1])
+    scales = np.maximum(np.abs(blocks).max(axis=2, keepdims=True), np.float32(1e-12)) / top
+    wrong = (np.clip(np.rint(blocks / scales), -top, top) * scales - blocks).reshape(weights.shape)
+    return float(np.square(wrong).sum(axis=0) @ importance)
+
+
+def _half(scales: Floats) -> Floats:
+    """As float16 stores them, which is how the runtime reads the scales of blocks; never zero."""
+    halves: Floats = np.clip(scales, np.float32(6e-8), np.float32(65504)).astype(np.float16).astype(np.float32)
+    return halves
+
+
+def inverse_factor(moments: Floats) -> Floats:
+    """Upper triangular U with UᵀU = inverse of the damped moments.
+
+    Damping bounds their condition by in / DAMPING, so single precision is enough.
+    """
+    damped = moments.astype(np.float32)
+    damped[np.diag_indices_from(damped)] += np.float32(DAMPING * (float(np.diagonal(damped).mean()) or 1.0))
+    lower = np.linalg.cholesky(damped[::-1, ::-1])
+    factor: Floats = np.linalg.inv(lower)[::-1, ::-1].astype(np.float32)
+    return factor
