@@ -31,11 +31,15 @@ def doctor(name: str | None, as_json: bool) -> None:
                 _mark(item.problem is None, item.optional),
                 item.name,
                 item.purpose,
-                item.version or "" if item.problem is None else f"{item.problem}   -> {item.install}",
+                item.version or "" if item.problem is None else _what_next(item.problem, item.install),
             ]
             for item in findings
         ],
     )
+
+
+def _what_next(problem: str, install: str | None) -> str:
+    return problem if install is None or install in problem else f"{problem}   -> {install}"
 
 
 def _mark(here: bool, optional: bool) -> str:
