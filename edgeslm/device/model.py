@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -144,8 +145,10 @@ class Model:
 
         def fill(encoding: Encoding, output: NDArray[Any], text: str) -> list[tuple[str, float]]:
             scores = _softmax(output.reshape(len(encoding.ids), -1)[encoding.ids.index(mask_id)])
-            best = np.argsort(-scores, kind="stable")[:top]
-            return [(tokenizer.word(int(token)), float(scores[token])) for token in best]
+            # Models are often padded to a round number of ids; those without a token are no answer.
+            best = ((token, tokenizer.word(int(token))) for token in np.argsort(-scores, kind="stable"))
+            words = ((word, float(scores[token])) for token, word in best if word is not None)
+            return list(itertools.islice(words, top))
 
         for text in given:
             _require_one_mask(text, mask, tokenizer.encode(text).ids.count(mask_id))

@@ -72,7 +72,10 @@ class Tokenizer:
         found: int | None = self._tokenizer.token_to_id(self.mask_token)
         return found
 
-    def word(self, token_id: int) -> str:
-        """What a token stands for in a text ("Ġhello" is "hello", "##s" stays)."""
+    def word(self, token_id: int) -> str | None:
+        """What a token stands for in a text ("Ġhello" is "hello", "##s" stays); None for an id without a token."""
+        token: str | None = self._tokenizer.id_to_token(token_id)
+        if token is None:
+            return None
         text: str = self._tokenizer.decode([token_id])
-        return text.strip() or str(self._tokenizer.id_to_token(token_id))
+        return text.strip() or token

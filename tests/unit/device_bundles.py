@@ -23,6 +23,7 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "<mask>", "a", "small", "model", "r
 PAD_ID, MASK = 0, "<mask>"
 LENGTHS = [4, 8, 16]
 HIDDEN = 16
+UNUSED = 4  # ids of the model that its tokenizer does not know, as in models padded to a round number
 LABELS = ["no", "perhaps", "yes"]
 OUTPUT = {"embedding": "sentence_embedding"}  # every other task's is `logits`
 
@@ -35,7 +36,7 @@ class TinyModel:
         self.task = task
         self.table = random.normal(size=(len(WORDS), HIDDEN)).astype(np.float32)
         self.table[PAD_ID] = 1000.0
-        rows = len(WORDS) if task == "fill-mask" else labels
+        rows = len(WORDS) + UNUSED if task == "fill-mask" else labels
         self.head = random.normal(size=(rows, HIDDEN)).astype(np.float32)
 
     @property
