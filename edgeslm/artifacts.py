@@ -101,6 +101,7 @@ class OnnxModel:
     files: dict[int, str]
     weights: str
     parameter_of: dict[str, str]
+    pad_id: int = 0  # the token that fills a text up to its bucket
 
     def path(self, length: int = 0) -> Path:
         return self.root / self.files[length]

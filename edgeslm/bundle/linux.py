@@ -126,7 +126,7 @@ def _manifest(
     below_gate: bool,
 ) -> Manifest:
     tokenizer = checkpoint.tokenizer
-    described = describe_model(compiled, onnx, tokenizer.pad_id if tokenizer else 0, "model/")
+    described = describe_model(compiled, onnx, "model/")
     return Manifest(
         schema_version=SCHEMA_VERSION,
         edgeslm=__version__,

@@ -35,6 +35,16 @@ for command in (targets.targets, plan.plan, build.build, inspect.inspect, run.ru
 def main() -> None:
     """Entry point: run the command, turn an EdgeslmError into its message and exit code."""
     try:
+        _run()
+    finally:
+        if "ai_edge_litert" in sys.modules:  # its farewell is none of the user's business
+            from edgeslm.device.native_log import mute
+
+            mute()
+
+
+def _run() -> None:
+    try:
         edgeslm.main(prog_name="edgeslm", standalone_mode=False)
     except EdgeslmError as error:
         _report(error.kind, error.message, error.hint, error.exit_code)

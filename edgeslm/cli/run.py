@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -32,9 +31,7 @@ def run(bundle: Path, texts: tuple[str, ...], file: Path | None, threads: int, a
     one per line.
     """
     from edgeslm.device.model import Model
-    from edgeslm.device.native_log import mute
 
-    atexit.register(mute)
     with _errors_of_the_device(), Model.open(bundle, threads=threads) as model:
         if model.task == "tensors":
             _run_arrays(model, bundle, texts, file, as_json)

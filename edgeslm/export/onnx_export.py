@@ -58,6 +58,7 @@ def export_onnx(checkpoint: Checkpoint, lengths: tuple[int, ...], out: Path) -> 
         files=files,
         weights=WEIGHTS,
         parameter_of=parameter_of,
+        pad_id=checkpoint.tokenizer.pad_id if checkpoint.tokenizer else 0,
     )
 
 

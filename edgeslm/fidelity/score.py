@@ -16,7 +16,6 @@ from edgeslm.formats.description import describe_model
 from edgeslm.formats.samples import read_samples
 
 THREADS = 2  # fixed: another number of threads adds in another order, and the bundle's bytes hold the scores
-PAD_ID = 0  # what pads a bucket is masked out: any id that is in the vocabulary gives the same outputs
 COSINE_STEPS = 1_000_000  # to 1: six decimals
 LABELLED = ("classification", "token-classification")
 NOT_FINITE = float(np.finfo(np.float32).max)
@@ -39,8 +38,11 @@ def score_model(compiled: CompiledModel, onnx: OnnxModel, scoring: Samples, refe
     inputs, expected = read_samples(scoring.path), read_samples(reference.path)
     if not inputs or len(inputs) != len(expected):
         raise InternalError(f"{len(inputs)} scoring samples, but {len(expected)} reference answers")
-    runner = open_runner(describe_model(compiled, onnx, PAD_ID), compiled.root, THREADS)
-    answers = [runner.run(sample) for sample in inputs]
+    runner = open_runner(describe_model(compiled, onnx), compiled.root, THREADS)
+    try:
+        answers = [runner.run(sample) for sample in inputs]
+    finally:
+        runner.close()
     labelled = onnx.task in LABELLED
     outputs = tuple(
         score_output(name, [answer[name] for answer in expected], [answer[name] for answer in answers], labelled)

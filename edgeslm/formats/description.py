@@ -7,13 +7,13 @@ from typing import Any
 from edgeslm.artifacts import CompiledModel, OnnxModel, TensorSpec
 
 
-def describe_model(compiled: CompiledModel, onnx: OnnxModel, pad_id: int, prefix: str = "") -> dict[str, Any]:
+def describe_model(compiled: CompiledModel, onnx: OnnxModel, prefix: str = "") -> dict[str, Any]:
     """JSON data for edgeslm.device.runner.open_runner. `prefix` is the folder of the files, with its slash."""
     return {
         "runtime": compiled.runtime,
         "files": [prefix + name for name in compiled.files],
         "digest": compiled.digest,
-        "pad_id": pad_id,
+        "pad_id": onnx.pad_id,
         "scheme": compiled.scheme,
         "lengths": list(compiled.lengths),
         "signatures": {str(length): name for length, name in compiled.signatures.items()},
