@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import shutil
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,8 @@ from .native_log import captured, errors_in
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SPARE_BYTES = 16 << 20
+"""What is left free on the disk that holds the weight cache."""
 # What its TensorBuffers hold. Anything else (int64) goes through the interpreter.
 TYPES = {"float32", "float16", "int32", "int8", "uint8", "bool"}
 
@@ -143,9 +146,12 @@ def _compile(path: Path, digest: str, threads: int) -> Any:
         if packed.is_file():
             mark_used(packed)
             return _create(path, threads, packed)
+        # XNNPACK ends the program when the disk is full. Half-precision weights double as it packs them.
+        if shutil.disk_usage(packed.parent).free < 2 * path.stat().st_size + SPARE_BYTES:
+            return _create(path, threads, None)
         with writing(packed) as partial:
             return _create(path, threads, partial)
-    except (StorageError, RuntimeError):  # RuntimeError: LiteRT's, for one when the disk is full
+    except (StorageError, RuntimeError):  # RuntimeError: LiteRT's, about the cache or the model
         return _create(path, threads, None)  # more memory, same results
 
 

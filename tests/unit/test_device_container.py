@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,18 @@ def test_a_cache_that_cannot_be_written_is_told_with_the_way_out(
     assert "unpacked" in (caught.value.hint or "")
     with Model.open(write_folder(tmp_path / "a", files)) as model:  # needs no copy, and does without packed weights
         assert model.embed("a").shape == (1, 16)
+
+
+def test_on_a_disk_that_is_nearly_full_weights_are_packed_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XNNPACK ends the program when its weight cache does not fit."""
+    monkeypatch.setenv("EDGESLM_DEVICE_CACHE", str(tmp_path / "cache"))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1 << 20))
+    with Model.open(write_folder(tmp_path / "a", bundle_of("ai-edge-litert"))) as model:
+        assert model.embed("a").shape == (1, 16)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_the_cache_keeps_what_was_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
