@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeslm.backends.openvino.rounding import Floats, Rounded, row_steps, search_blocks
 
-DAMPING = 0.05
+DAMPING = 0.01
 """Added to the moments' diagonal, as a share of its mean: how far directions that the calibration inputs do not
 have may be bent."""
 STRIDE = 128  # columns after which the rest is shifted, where there are no blocks

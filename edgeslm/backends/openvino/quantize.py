@@ -28,7 +28,7 @@ def quantize(
 ) -> CompiledModel:
     """Raises InternalError where a weight is not stored as planned."""
     scheme = find_scheme(plan.scheme)
-    if scheme.needs_calibration and calibration is None:
+    if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration text")
     # The runtime reads this from the file. 0: activations stay float, even where it could quantize them.
     options = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if scheme.activations == "dynamic" else "0"}
