@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeslm.backends import load_backend
-from tests.architectures import make_checkpoint
 from tests.arm64.userland import problem, run_python
+from tests.conftest import Answer
 
 pytestmark = [
     pytest.mark.xdist_group("arm64"),
     pytest.mark.skipif(problem() is not None, reason=problem() or ""),
 ]
 
-EDGESLM = Path(sys.executable).with_name("edgeslm")
 SITES = {"tflite": "litert", "openvino": "openvino"}
 TEXTS = ("A cat runs.", "How do I reset my password?", "The small blue house by the river was sold last week. " * 3)
 TOLERANCE = 1e-4
@@ -51,20 +50,28 @@ def require_backend(name: str) -> None:
         pytest.skip(f"{name}: {missing}")
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+Build = Callable[[str, str, str | Path], Path]
+
+
+@pytest.fixture
+def build(edgeslm: Callable[..., Answer], tmp_path: Path) -> Build:
+    """build(backend, scheme, model) -> the bundle for a Raspberry Pi 4."""
+
+    def make(backend: str, scheme: str, model: str | Path) -> Path:
+        options = ("--target", "rpi4", "--backend", backend, "--scheme", scheme, "--model", model)
+        answer = edgeslm("build", *options, "-o", tmp_path, "--json")
+        assert answer.status == 0, answer.stderr
+        bundle = Path(answer.json["bundle"])
+        assert bundle.is_file()
+        return bundle
+
+    return make
+
+
+@pytest.fixture
+def tiny(checkpoint_of: Callable[..., Path]) -> Path:
     """A checkpoint of two small layers: under an emulator, the size is the time."""
-    return make_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny-bert", "minilm")
-
-
-def build(out: Path, backend: str, scheme: str, model: str) -> Path:
-    """The bundle for a Raspberry Pi 4, as a user builds it."""
-    command = [str(EDGESLM), "build", "--target", "rpi4", "--backend", backend, "--scheme", scheme, "--model", model]
-    done = subprocess.run([*command, "-o", str(out), "--json"], stdout=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    bundle = Path(json.loads(done.stdout)["bundle"])
-    assert bundle.is_file()
-    return bundle
+    return checkpoint_of("minilm")
 
 
 def arguments() -> list[str]:
@@ -94,15 +101,15 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
     return product
 
 
-def test_a_float_bundle_gives_the_numbers_of_x86(backend: str, tiny: Path, tmp_path: Path) -> None:
-    bundle = build(tmp_path, backend, "fp32", str(tiny))
+def test_a_float_bundle_gives_the_numbers_of_x86(backend: str, build: Build, tiny: Path, tmp_path: Path) -> None:
+    bundle = build(backend, "fp32", tiny)
     there = run_on_pi(bundle, SITES[backend], tmp_path / "pi")
     np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
     assert cosines(there[:1], there[1:2]).item() < 0.999  # the texts are told apart at all
 
 
-def test_the_demo_model_in_int8_is_the_model_of_x86(backend: str, tmp_path: Path) -> None:
-    bundle = build(tmp_path, backend, "int8", "demo")
+def test_the_demo_model_in_int8_is_the_model_of_x86(backend: str, build: Build, tmp_path: Path) -> None:
+    bundle = build(backend, "int8", "demo")
     there, here = run_on_pi(bundle, SITES[backend], tmp_path / "pi"), run_here(bundle, tmp_path / "x86")
     assert there.shape == (len(TEXTS), 384)
     assert cosines(there, here).min() >= 0.999
@@ -113,14 +120,16 @@ def test_the_demo_model_in_int8_is_the_model_of_x86(backend: str, tmp_path: Path
 class TestTfliteRuntime:
     """tflite_runtime 2.14, the last of its name: what older Raspberry Pi images carry."""
 
-    def test_a_float_encoder_runs(self, tiny: Path, tmp_path: Path) -> None:
-        bundle = build(tmp_path, "tflite", "fp32", str(tiny))
+    def test_a_float_encoder_runs(self, build: Build, tiny: Path, tmp_path: Path) -> None:
+        bundle = build("tflite", "fp32", tiny)
         there = run_on_pi(bundle, "tflite", tmp_path / "pi")
         np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
 
     @pytest.mark.parametrize("scheme", ["int8", "int8-weight-only"])
-    def test_what_it_would_compute_wrongly_it_refuses(self, scheme: str, tiny: Path, tmp_path: Path) -> None:
+    def test_what_it_would_compute_wrongly_it_refuses(
+        self, scheme: str, build: Build, tiny: Path, tmp_path: Path
+    ) -> None:
         """It knows one scale where we have one per channel or row, and would answer nonsense."""
-        bundle = build(tmp_path, "tflite", scheme, str(tiny))
+        bundle = build("tflite", scheme, tiny)
         with pytest.raises(RuntimeError, match="pip install ai-edge-litert"):
             run_on_pi(bundle, "tflite", tmp_path / "pi")
