@@ -33,7 +33,7 @@ def look_up_tables(graph: Graph) -> None:
 
 
 def restore_tables(graph: Graph, tables: Mapping[str, NDArray[np.float32]]) -> None:
-    """Constants that are consecutive rows of a checkpoint's table -> EMBEDDING_LOOKUP at constant ids.
+    """Constants that are rows of a checkpoint's table -> EMBEDDING_LOOKUP at constant ids.
 
     `tables` are [rows, width] by checkpoint parameter. Only constants of at least two rows that are added to
     something are looked at.
@@ -49,12 +49,13 @@ def restore_tables(graph: Graph, tables: Mapping[str, NDArray[np.float32]]) -> N
                 continue
             before = []
             if tensor not in restored:
-                parameter, first = found
-                rows = graph.shape(tensor)[-2]
-                ids = graph.add_constant(f"{parameter}/ids", np.arange(first, first + rows, dtype=np.int32))
+                parameter, ids = found
                 table = graph.add_constant(parameter, tables[parameter])
-                restored[tensor] = graph.add_tensor(f"{graph.name(tensor)}/rows", graph.shape(tensor))
-                before = _lookup(graph, table, ids, restored[tensor])
+                if len(tables[parameter]) == 1:
+                    restored[tensor] = table  # ADD repeats the one row by itself
+                else:
+                    restored[tensor] = graph.add_tensor(f"{graph.name(tensor)}/rows", graph.shape(tensor))
+                    before = _lookup(graph, table, graph.add_constant(f"{parameter}/ids", ids), restored[tensor])
             operator.inputs = np.array(operator.inputs, dtype=np.int32)
             operator.inputs[position] = restored[tensor]
             replacements[id(operator)] = [*before, *replacements.get(id(operator), [operator])]
@@ -79,19 +80,23 @@ def _lookup(graph: Graph, table: int, ids: int, result: int) -> list[Any]:
     return operators
 
 
-def _rows_of(graph: Graph, tensor: int, tables: Mapping[str, NDArray[np.float32]]) -> tuple[str, int] | None:
-    """(parameter, first row) of the table that holds the constant's rows one after the other."""
+def _rows_of(
+    graph: Graph, tensor: int, tables: Mapping[str, NDArray[np.float32]]
+) -> tuple[str, NDArray[np.int32]] | None:
+    """(parameter, ids) of the table that holds the constant's rows, one after the other or the same again and again."""
     values = graph.constant(tensor)
     if values is None or values.ndim < 2 or values.dtype != np.float32:
         return None
     rows = values.reshape(-1, values.shape[-1])
     if len(rows) < 2 or values.shape[-2] != len(rows):
         return None
+    repeated = bool((rows == rows[0]).all())
     for parameter, table in tables.items():
-        if table.shape[1] != rows.shape[1] or len(table) < len(rows):
+        if table.shape[1] != rows.shape[1]:
             continue
-        starts = np.flatnonzero((table[: len(table) - len(rows) + 1] == rows[0]).all(axis=1))
-        for first in map(int, starts):
+        for first in map(int, np.flatnonzero((table == rows[0]).all(axis=1))):
+            if repeated:
+                return parameter, np.full(len(rows), first, dtype=np.int32)
             if np.array_equal(table[first : first + len(rows)], rows):
-                return parameter, first
+                return parameter, np.arange(first, first + len(rows), dtype=np.int32)
     return None

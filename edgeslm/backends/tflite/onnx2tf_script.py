@@ -2,7 +2,7 @@
 
     python onnx2tf_script.py JOB.json
 
-JOB is {"graphs": [[graph, folder], …], "keep": [input, …]}. Each folder receives onnx2tf's files. Of
+JOB is {"graphs": [[graph, folder], …], "keep": [input, …], "simplify": false}. Each folder receives onnx2tf's files. Of
 edgeslm and its packages nothing is here.
 """
 
@@ -37,9 +37,10 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     for graph, folder in job["graphs"]:
         try:
-            # edgeslm's passes have folded what onnx-simplifier would, in a quarter of the time.
-            convert_graph(graph, folder, job["keep"], simplify=False)
+            convert_graph(graph, folder, job["keep"], simplify=job["simplify"])
         except Exception:
+            if job["simplify"]:
+                raise
             print(f"{graph}: once more, with onnx-simplifier, after:", flush=True)  # noqa: T201  # into the log
             traceback.print_exc()
             convert_graph(graph, folder, job["keep"], simplify=True)

@@ -30,7 +30,7 @@ def quantize(
 ) -> CompiledModel:
     """Raises InternalError where a weight is not stored as planned."""
     scheme = find_scheme(plan.scheme)
-    if scheme.needs_calibration and calibration is None:
+    if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration samples")
     samples = read_samples(calibration.path) if calibration else []
     floats = read_tflite(lowered.root / lowered.files[0])
