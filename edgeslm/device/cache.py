@@ -1,7 +1,9 @@
-"""The device's cache folder: files that a runtime needs on disk, each named by the digest of what it was made from.
+"""The device's cache folder: files that a runtime needs on disk.
 
-EDGESLM_DEVICE_CACHE, or XDG_CACHE_HOME/edgeslm-device, or ~/.cache/edgeslm-device. A file appears under its name
-when it is complete and on disk, so that a killed or unplugged device never reads half of one.
+EDGESLM_DEVICE_CACHE, or XDG_CACHE_HOME/edgeslm-device, or ~/.cache/edgeslm-device. A file is named by its key (what it
+was made from) and its own SHA-256, which is checked before it is used: memory cards rot, and a damaged file of packed
+weights gives wrong results without a word. A file appears under its name when it is complete and on disk, so that a
+killed or unplugged device never reads half of one.
 """
 
 from __future__ import annotations
@@ -10,10 +12,14 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from .digest import digest_of, read_chunks
 from .errors import StorageError
+
+T = TypeVar("T")
 
 MAX_FILES = 12
 """A model leaves at most two files here; what has not been used for longest goes first."""
@@ -32,32 +38,45 @@ def cache_folder() -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """A new path beside `path` to write to; renamed to `path` at the end, where it has been written.
+def find(key: str, suffix: str) -> Path | None:
+    """The file kept for `key`, checked, or None."""
+    for path in cache_folder().glob(f"{key}-*{suffix}"):
+        with contextlib.suppress(OSError):  # another program may prune at the same time
+            if path.name == _name(key, path, suffix):
+                with contextlib.suppress(OSError):  # a cache that may be read only
+                    os.utime(path)
+                return path
+            path.unlink()
+    return None
 
-    Raises StorageError on a full disk.
+
+def keep(key: str, suffix: str, make: Callable[[Path], T]) -> tuple[Path, T]:
+    """Keep the file that `make(path)` writes; its path, and what `make` returned.
+
+    `make` need not write one. Raises StorageError on a full disk; nothing is left behind when it or `make` fails.
     """
-    partial = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    folder = cache_folder()
+    partial = folder / f".{secrets.token_hex(4)}-{key}{suffix}"
+    kept = partial
     try:
-        yield partial
+        made = make(partial)
         if partial.exists():
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
-            partial.replace(path)
+            kept = partial.replace(folder / _name(key, partial, suffix))
     except OSError as error:
-        raise _unwritable(f"{path}: {error.strerror or error}") from None
+        raise _unwritable(f"{folder}: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)
-    _prune(path.parent, keep=path)
+    _prune(folder, kept)
+    return kept, made
 
 
-def mark_used(path: Path) -> None:
-    with contextlib.suppress(OSError):  # a cache that may be read only
-        os.utime(path)
+def _name(key: str, path: Path, suffix: str) -> str:
+    return f"{key}-{digest_of(read_chunks(path))}{suffix}"
 
 
-def _prune(folder: Path, keep: Path) -> None:
+def _prune(folder: Path, kept: Path) -> None:
     files = []
     for entry in folder.iterdir():
         with contextlib.suppress(OSError):  # another program may prune at the same time
@@ -67,7 +86,7 @@ def _prune(folder: Path, keep: Path) -> None:
             elif time.time() - used > ABANDONED_S:
                 entry.unlink()
     for _, entry in sorted(files)[:-MAX_FILES]:
-        if entry != keep:
+        if entry != kept:
             with contextlib.suppress(OSError):
                 entry.unlink()
 

@@ -6,7 +6,6 @@ Every file is checked against the manifest's SHA-256 when it is opened, before a
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import mmap
 import struct
 import zipfile
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from .cache import cache_folder, mark_used, writing
+from .cache import find, keep
+from .digest import digest_of, read_chunks
 from .errors import BundleError
 
-CHUNK = 1 << 20
+KEY_DIGITS = 32
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _SIGNATURE = b"PK\x03\x04"
 
@@ -77,7 +77,7 @@ class Files:
             expected = self._expected.get(name)
             if expected is None:
                 raise damaged(self.root, f"its manifest does not list {name}")
-            if extent.length != expected.bytes or _digest(_chunks(extent)) != expected.sha256:
+            if extent.length != expected.bytes or digest_of(_chunks(extent)) != expected.sha256:
                 raise damaged(self.root, f"{name} is not the file that the manifest describes")
         return extent
 
@@ -105,16 +105,9 @@ class ZipFiles(Files):
 
     def path(self, name: str) -> Path:
         extent = self._checked(name)
-        digest = self._expected[name].sha256 if self._expected else _digest(_chunks(extent))
-        copy = cache_folder() / f"{digest}{Path(name).suffix}"
-        # The copy is checked like the bundle: memory cards rot.
-        if copy.is_file() and _digest(_chunks(_Extent(copy, 0, copy.stat().st_size))) == digest:
-            mark_used(copy)
-            return copy
-        with writing(copy) as partial, partial.open("wb") as sink:
-            for chunk in _chunks(extent):
-                sink.write(chunk)
-        return copy
+        key = digest_of(_chunks(extent))[:KEY_DIGITS]
+        suffix = Path(name).suffix
+        return find(key, suffix) or keep(key, suffix, lambda path: _write(path, extent))[0]
 
     def _locate(self, name: str) -> _Extent:
         with contextlib.ExitStack() as stack:
@@ -149,20 +142,10 @@ def _content_start(source: IO[bytes], member: zipfile.ZipInfo) -> int:
 
 
 def _chunks(extent: _Extent) -> Iterator[bytes]:
-    """Read, not mapped: pages that were only hashed would count as this process's memory."""
-    left = extent.length
-    with extent.holder.open("rb") as source:
-        source.seek(extent.start)
-        while left:
-            chunk = source.read(min(CHUNK, left))
-            if not chunk:
-                return
-            left -= len(chunk)
-            yield chunk
+    return read_chunks(extent.holder, extent.start, extent.length)
 
 
-def _digest(chunks: Iterator[bytes]) -> str:
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    return digest.hexdigest()
+def _write(path: Path, extent: _Extent) -> None:
+    with path.open("wb") as sink:
+        for chunk in _chunks(extent):
+            sink.write(chunk)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import gpu_plugin
-from .cache import cache_folder, mark_used, writing
+from .cache import cache_folder, find, keep
 from .errors import BundleError, DeviceError, StorageError
 from .files import Files
 from .native_log import captured, errors_in
@@ -34,6 +34,7 @@ from .native_log import captured, errors_in
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PACKED = ".xnnpack"
 SPARE_BYTES = 16 << 20
 """What is left free on the disk that holds the weight cache."""
 # What its TensorBuffers hold. Anything else (int64) goes through the interpreter.
@@ -140,19 +141,18 @@ def _compile(path: Path, digest: str, threads: int) -> Any:
     name holds all that its content depends on.
     """
     version = getattr(importlib.import_module("ai_edge_litert"), "__version__", "")
-    key = hashlib.sha256(f"{digest} {version} {path.stat().st_size}".encode()).hexdigest()
+    size = path.stat().st_size
+    key = hashlib.sha256(f"{digest} {version} {size}".encode()).hexdigest()[:32]
     try:
-        packed = cache_folder() / f"{key}.xnnpack"
-        if packed.is_file():
-            mark_used(packed)
+        packed = find(key, PACKED)
+        if packed is not None:
             return _create(path, threads, packed)
         # XNNPACK ends the program when the disk is full. Half-precision weights double as it packs them.
-        if shutil.disk_usage(packed.parent).free < 2 * path.stat().st_size + SPARE_BYTES:
-            return _create(path, threads, None)
-        with writing(packed) as partial:
-            return _create(path, threads, partial)
+        if shutil.disk_usage(cache_folder()).free >= 2 * size + SPARE_BYTES:
+            return keep(key, PACKED, lambda partial: _create(path, threads, partial))[1]
     except (StorageError, RuntimeError):  # RuntimeError: LiteRT's, about the cache or the model
-        return _create(path, threads, None)  # more memory, same results
+        pass
+    return _create(path, threads, None)  # more memory, same results
 
 
 def _create(path: Path, threads: int, packed: Path | None) -> Any:

@@ -212,7 +212,7 @@ def test_litert_copies_its_model_once_and_mends_a_damaged_copy(tmp_path: Path, m
     stamp = copy.stat().st_ino
     Model.open(path).close()
     assert copy.stat().st_ino == stamp
-    copy.write_bytes(copy.read_bytes()[:-100])
+    copy.write_bytes(b"x" * copy.stat().st_size)
     with Model.open(path) as model:
         assert (model.embed("a small model") == expected).all()
     assert copy.read_bytes() == files["model/model.tflite"]
@@ -232,6 +232,21 @@ def test_a_cache_that_cannot_be_written_is_told_with_the_way_out(
         assert model.embed("a").shape == (1, 16)
 
 
+def test_damaged_packed_weights_are_packed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteRT checks the head of its weight cache only, and computes with whatever follows."""
+    monkeypatch.setenv("EDGESLM_DEVICE_CACHE", str(tmp_path / "cache"))
+    pytest.importorskip("ai_edge_litert")
+    folder = write_folder(tmp_path / "a", members(TinyModel("classification"), "ai-edge-litert"))
+    with Model.open(folder) as model:
+        expected = model.classify("a small model")
+    [packed] = (tmp_path / "cache").iterdir()
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[:128] + bytes(255 - byte for byte in whole[128:-64]) + whole[-64:])
+    with Model.open(folder) as model:
+        assert model.classify("a small model") == expected
+    assert packed.read_bytes() == whole
+
+
 def test_on_a_disk_that_is_nearly_full_weights_are_packed_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,18 +260,35 @@ def test_on_a_disk_that_is_nearly_full_weights_are_packed_in_memory(
 
 
 def test_the_cache_keeps_what_was_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeslm.device.cache import MAX_FILES, cache_folder, writing
+    from edgeslm.device import cache
 
     monkeypatch.setenv("EDGESLM_DEVICE_CACHE", str(tmp_path / "cache"))
-    abandoned = cache_folder() / ".1-x"
+    abandoned = cache.cache_folder() / ".1-x"
     abandoned.touch()
     os.utime(abandoned, (0, 0))
-    for number in range(MAX_FILES + 5):
-        with writing(cache_folder() / f"{number:02}") as partial:
-            partial.write_bytes(b"x")
-        os.utime(cache_folder() / f"{number:02}", (1000 + number, 1000 + number))
-    assert sorted(path.name for path in cache_folder().iterdir()) == [f"{i:02}" for i in range(5, MAX_FILES + 5)]
-    with contextlib.suppress(KeyboardInterrupt), writing(cache_folder() / "half") as partial:
-        partial.write_bytes(b"x")
+    for number in range(cache.MAX_FILES + 5):
+        path, _ = cache.keep(f"{number:02}", ".x", lambda path: path.write_bytes(b"content"))
+        os.utime(path, (1000 + number, 1000 + number))
+    names = sorted(path.name[:2] for path in cache.cache_folder().iterdir())
+    assert names == [f"{number:02}" for number in range(5, cache.MAX_FILES + 5)]
+
+    def interrupted(path: Path) -> None:
+        path.write_bytes(b"x")
         raise KeyboardInterrupt
-    assert not [path for path in cache_folder().iterdir() if "half" in path.name]
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.keep("half", ".x", interrupted)
+    assert not [path for path in cache.cache_folder().iterdir() if "half" in path.name]
+
+
+def test_a_kept_file_that_was_damaged_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeslm.device import cache
+
+    monkeypatch.setenv("EDGESLM_DEVICE_CACHE", str(tmp_path / "cache"))
+    path, size = cache.keep("key", ".x", lambda path: path.write_bytes(b"content"))
+    assert size == 7
+    assert cache.find("key", ".x") == path
+    assert cache.find("key", ".y") is None
+    path.write_bytes(b"contend")
+    assert cache.find("key", ".x") is None
+    assert not path.exists()
