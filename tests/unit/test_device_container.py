@@ -241,7 +241,7 @@ def test_damaged_packed_weights_are_packed_again(tmp_path: Path, monkeypatch: py
         expected = model.classify("a small model")
     [packed] = (tmp_path / "cache").iterdir()
     whole = packed.read_bytes()
-    packed.write_bytes(whole[:128] + bytes(255 - byte for byte in whole[128:-64]) + whole[-64:])
+    packed.write_bytes(whole[:256] + bytes(255 - byte for byte in whole[256:512]) + whole[512:])
     with Model.open(folder) as model:
         assert model.classify("a small model") == expected
     assert packed.read_bytes() == whole
