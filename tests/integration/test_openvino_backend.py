@@ -208,7 +208,7 @@ def test_weight_only_tells_the_runtime_to_leave_activations_alone(tiny: Lowered,
 
 
 def property_when_compiled(compiled: CompiledModel, name: str) -> Any:
-    import openvino as runtime
+    import openvino as runtime  # type: ignore[import-untyped]  # the package has no types
 
     return runtime.Core().compile_model(compiled.root / "model.xml", "CPU").get_property(name)
 
@@ -247,13 +247,21 @@ def test_an_operator_it_does_not_know(tmp_path: Path) -> None:
         helper.make_node("MatMul", ["x", "w"], ["y"], name="node_product"),
         helper.make_node("Bogus", ["y"], ["z"], name="node_bogus", domain="nowhere"),
     ]
-    ports = [[helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4])] for name in ("x", "z")]
-    graph = helper.make_graph(nodes, "g", *ports, initializer=[weight])
+    start, end = ([helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4])] for name in ("x", "z"))
+    graph = helper.make_graph(nodes, "g", start, end, initializer=[weight])
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("nowhere", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets), tmp_path / "model.onnx")
-    specs = [(TensorSpec(name, "float32", (1, 4)),) for name in ("x", "z")]
     model = OnnxModel(
-        tmp_path, "d", "p", "tensors", *specs, (), {0: "model.onnx"}, "weights.bin", {"w": "encoder.3.dense.weight"}
+        root=tmp_path,
+        digest="d",
+        parent="p",
+        task="tensors",
+        inputs=(TensorSpec("x", "float32", (1, 4)),),
+        outputs=(TensorSpec("z", "float32", (1, 4)),),
+        lengths=(),
+        files={0: "model.onnx"},
+        weights="weights.bin",
+        parameter_of={"w": "encoder.3.dense.weight"},
     )
     with pytest.raises(UnsupportedOpError) as caught:
         openvino.lower(model, tmp_path)
