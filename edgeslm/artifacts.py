@@ -62,6 +62,7 @@ class Checkpoint:
     pooling: str | None = None  # mean, cls, max, lasttoken, mean_sqrt_len_tokens; embedding models only
     normalize: bool = False  # unit length at the end
     labels: tuple[str, ...] = ()
+    multi_label: bool = False  # labels are independent of each other: a sigmoid each, not one softmax
     notes: tuple[str, ...] = ()  # what was assumed where the checkpoint says nothing
     licence: str | None = None  # SPDX name from the model card, if it gives one
     root: Path | None = field(default=None, compare=False)  # the folder; None for a plain module

@@ -147,6 +147,7 @@ def _manifest(
         if tokenizer
         else None,
         labels=checkpoint.labels,
+        multi_label=checkpoint.multi_label,
         fidelity=fidelity_part(fidelity),
         parents=ParentsPart(
             checkpoint=checkpoint.digest,

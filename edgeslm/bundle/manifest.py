@@ -116,6 +116,7 @@ class Manifest(_Part):
     model: ModelPart
     tokenizer: TokenizerPart | None
     labels: tuple[str, ...]
+    multi_label: bool
     fidelity: FidelityPart
     parents: ParentsPart
     tools: dict[str, str]

@@ -69,6 +69,7 @@ def open_folder(folder: Path, source: str, name: str | None = None) -> Checkpoin
         pooling=(modules.pooling if modules else "mean") if task == "embedding" else None,
         normalize=modules.normalize if modules else False,
         labels=_labels(config, body) if task.endswith("classification") else (),
+        multi_label=config.get("problem_type") == "multi_label_classification",
         notes=tuple(notes),
         licence=_licence(folder),
         root=folder,

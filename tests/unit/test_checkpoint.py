@@ -70,6 +70,15 @@ def test_heads_decide_the_task(checkpoint_of: Make, model_class: str, task: str)
     assert checkpoint.labels == (("LABEL_0", "LABEL_1") if task.endswith("classification") else ())
 
 
+def test_independent_labels_are_told(checkpoint_of: Make, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint_of("bert", "BertForSequenceClassification"), tmp_path / "many")
+    assert not open_checkpoint(str(folder)).multi_label
+    edit(folder / "config.json", problem_type="multi_label_classification", id2label={"0": "sports", "1": "news"})
+    checkpoint = open_checkpoint(str(folder))
+    assert checkpoint.multi_label
+    assert checkpoint.labels == ("sports", "news")
+
+
 def test_the_digest_covers_weights_config_and_pooling(checkpoint_of: Make, tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint_of("minilm"), tmp_path / "a")
     first = open_checkpoint(str(folder)).digest
