@@ -22,7 +22,8 @@ def dense_switch_experts(
         experts[f"expert_{index}"](hidden_states) * (weights * selected[..., index : index + 1])
         for index in range(experts.num_experts)
     ]
-    return sum(answers[1:], start=answers[0])
+    total: torch.Tensor = sum(answers[1:], start=answers[0])
+    return total
 
 
 EXPORTABLE = {"SwitchTransformersExperts": dense_switch_experts}

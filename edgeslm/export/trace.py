@@ -83,7 +83,7 @@ def _watched(module: nn.Module) -> Iterator[list[str]]:
 
         # Weights are in float32 on the CPU already: a layer that converts itself in forward (Switch Transformers'
         # router) would have its parameters swapped under the tracer.
-        part.to = functools.partial(_unchanged, part)  # type: ignore[method-assign]  # undone below
+        part.to = functools.partial(_unchanged, part)  # undone below
         if type(part).__name__ in EXPORTABLE:
             part.forward = functools.partial(EXPORTABLE[type(part).__name__], part)
         handles += [part.register_forward_pre_hook(enter), part.register_forward_hook(leave)]

@@ -257,7 +257,8 @@ def test_what_does_not_fit_is_refused_with_its_budget(edgeslm: Edgeslm, tmp_path
 def test_calibration_text_may_not_be_the_scoring_text(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("the cat\nthe dog\n")
     (tmp_path / "b.txt").write_text("a red house\nthe dog\n")
-    flags = ["--scheme", "int8-static", "--calibration", tmp_path / "a.txt", "--eval", tmp_path / "b.txt"]
+    flags: list[str | Path] = ["--scheme", "int8-static"]
+    flags += ["--calibration", tmp_path / "a.txt", "--eval", tmp_path / "b.txt"]
     answer = build(edgeslm, bert, tmp_path / "out", *flags)
     assert answer.status == 2
     assert "the dog" in answer.stderr

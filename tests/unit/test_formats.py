@@ -61,7 +61,7 @@ def external(folder: Path, location: str, length: int = 16) -> Path:
 
 def test_external_data_is_mapped_from_the_models_folder(tmp_path: Path) -> None:
     path = external(tmp_path / "m", "w.bin")
-    (tmp_path / "m" / "w.bin").write_bytes(np.float32([1, 2, 3, 4]).tobytes())
+    (tmp_path / "m" / "w.bin").write_bytes(np.array([1, 2, 3, 4], np.float32).tobytes())
     tensor = load_onnx(path).graph.initializers["w"].const_value
     assert tensor is not None
     assert tensor.numpy().tolist() == [1, 2, 3, 4]

@@ -38,7 +38,7 @@ def graph() -> onnx_ir.Model:
 def run(model: onnx_ir.Model, x: list[float], mask: list[float]) -> np.ndarray:
     data = onnx_ir.serde.serialize_model(model).SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    answer: np.ndarray = session.run(None, {"x": np.float32([x]), "mask": np.float32([mask])})[0]
+    answer: np.ndarray = session.run(None, {"x": np.array([x], np.float32), "mask": np.array([mask], np.float32)})[0]
     return answer
 
 
