@@ -23,7 +23,8 @@ def halve(graph: Graph, names: Collection[str]) -> None:
             continue
         values = graph.constant(tensor)
         assert values is not None, graph.name(tensor)
-        halves = values.astype(np.float16)
+        with np.errstate(over="ignore"):  # looked for below
+            halves = values.astype(np.float16)
         if not np.isfinite(halves).all():
             raise UnsupportedError(
                 f"{graph.name(tensor)} holds values up to {np.abs(values).max():.3g}, float16 ends at 65504",

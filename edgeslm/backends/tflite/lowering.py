@@ -16,6 +16,7 @@ from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.linear import connect_fully
 from edgeslm.backends.tflite.merge import merge
 from edgeslm.backends.tflite.parity import same_results
+from edgeslm.backends.tflite.repair import repair_running_sums
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
 from edgeslm.formats.onnx_file import load_onnx
@@ -35,7 +36,7 @@ def lower(model: OnnxModel, out: Path) -> LoweredModel:
     index = WeightIndex.of(model)
     merged = _write(model, index, out, simplify=False)
     if not same_results(model, out / FILE, signature_names(model.lengths)):
-        # onnx2tf gets some patterns wrong (relative positions, for one) that onnx-simplifier writes differently.
+        # onnx2tf may get a pattern wrong that onnx-simplifier writes differently.
         merged = _write(model, index, out, simplify=True)
     return LoweredModel(
         root=out,
@@ -59,6 +60,7 @@ def _write(model: OnnxModel, index: WeightIndex, out: Path, *, simplify: bool) -
             parts[signature] = read_tflite(converted[length])
             reject_custom_operators(parts[signature], model, length)
             graph = Graph(parts[signature])
+            repair_running_sums(graph)
             connect_fully(graph)
             look_up_tables(graph)
             restore_tables(graph, tables)

@@ -53,7 +53,7 @@ def quantize(
     notes |= _halve(quantized, plan, tensors)
     share_buffers(quantized)
     write_tflite(quantized, out / FILE)
-    stored = find_stored(quantized, tensors, notes)
+    stored = find_stored(quantized, tensors, notes, model.parameter_of.values())
     require_as_planned(stored, plan.choices, shapes)
     return CompiledModel(
         root=out,

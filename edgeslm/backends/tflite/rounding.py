@@ -83,9 +83,11 @@ def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | No
 def rounding_error(weights: Floats, importance: Floats, bits: int, group: int | None) -> float:
     """|x(W - Q)ᵀ|² summed over the inputs, for rounding to nearest: errors of columns are as good as independent."""
     top = LARGEST[bits]
-    blocks = weights.reshape(len(weights), -1, group or weights.shape[1])
+    rows, columns = weights.shape
+    group = group or columns
+    blocks = np.pad(weights, ((0, 0), (0, -columns % group))).reshape(rows, -1, group)
     scales = np.maximum(np.abs(blocks).max(axis=2, keepdims=True), np.float32(1e-12)) / top
-    wrong = (np.clip(np.rint(blocks / scales), -top, top) * scales - blocks).reshape(weights.shape)
+    wrong = (np.clip(np.rint(blocks / scales), -top, top) * scales - blocks).reshape(rows, -1)[:, :columns]
     return float(np.square(wrong).sum(axis=0) @ importance)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,16 @@ from edgeslm.quantize.plan import stored_bytes
 
 TOLERANCE = 1.05
 ALLOWANCE = 4096  # bytes: tables of zero points
+FOLDED = "folded into other constants of the graph, which are float32"
 
 
-def find_stored(model: Any, tensors: Mapping[str, str], notes: Mapping[str, str]) -> list[StoredTensor]:
-    """One entry a parameter, in the order of the first graph. Copies that differ are added up.
+def find_stored(
+    model: Any, tensors: Mapping[str, str], notes: Mapping[str, str], parameters: Iterable[str]
+) -> list[StoredTensor]:
+    """One entry for each of `parameters`, in the order of the first graph. Copies that differ are added up.
 
-    `tensors`: name of a constant -> parameter; `notes`: parameter -> why it is not what the plan asked for.
+    `tensors`: name of a constant -> parameter; `notes`: parameter -> why it is not what the plan asked for. What no
+    constant holds any more was multiplied or added into others while converting.
     """
     found: dict[str, StoredTensor] = {}
     counted: set[tuple[str, int]] = set()
@@ -43,7 +47,8 @@ def find_stored(model: Any, tensors: Mapping[str, str], notes: Mapping[str, str]
                 found[parameter] = StoredTensor(
                     parameter, before.tensor, before.precision, before.bytes + size, before.note or "stored twice"
                 )
-    return list(found.values())
+    folded = [parameter for parameter in dict.fromkeys(parameters) if parameter not in found]
+    return [*found.values(), *(StoredTensor(parameter, "", "fp32", 0, FOLDED) for parameter in folded)]
 
 
 def require_as_planned(

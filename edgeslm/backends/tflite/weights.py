@@ -32,6 +32,8 @@ def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, 
     graph_of = find_constants(read_tflite(Path(compiled.root) / compiled.files[0]))
     errors = []
     for stored in compiled.stored:
+        if not stored.tensor:
+            continue
         graph, tensor = graph_of[stored.tensor]
         values = expand(graph, tensor)
         if SMOOTHED in stored.tensor:
