@@ -41,7 +41,7 @@ def random_inputs(specs: tuple[TensorSpec, ...], length: int) -> dict[str, NDArr
 
 
 def _same(model: OnnxModel, path: Path, length: int, signature: str) -> bool:
-    import onnxruntime  # type: ignore[import-untyped]  # the package has no types
+    import onnxruntime
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]  # the package has no types
 
     inputs = random_inputs(model.inputs, length)

@@ -37,7 +37,10 @@ def quantize(
     tensors = dict(lowered.tensors)
     shapes = _shapes(floats, tensors)
     signatures = signature_names(model.lengths)
-    with quiet_output(cache_folder() / "logs" / "tflite-quantize.log"):
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # the package has no types
+
+    # On one thread sums end the same on every machine, and OpenBLAS' threads do not wait for each other on a busy one.
+    with quiet_output(cache_folder() / "logs" / "tflite-quantize.log"), threadpool_limits(1, user_api="blas"):
         seen = Seen.of(floats, signatures, samples, treat(floats, plan, tensors))
         tensors |= seen.smooth(floats, tensors, treat(floats, plan, tensors), scheme)
         treatments = treat(floats, plan, tensors)

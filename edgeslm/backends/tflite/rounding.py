@@ -40,28 +40,26 @@ def round_with_feedback(
 ) -> Rounded:
     """Codes of `bits` bits, with the scales `rows` [out, 1], or one for every `group` columns, searched for.
 
-    `importance` [in] is the moments' diagonal, `factor` their `inverse_factor`; the columns are a multiple of `group`.
+    `importance` [in] is the moments' diagonal, `factor` their `feedback_factor`; the columns are a multiple of `group`.
     """
-    rest = weights.astype(np.float32)
-    columns = rest.shape[1]
-    codes = np.empty(rest.shape, dtype=np.int8)
+    columns = weights.shape[1]
+    codes = np.empty(weights.shape, dtype=np.int8)
+    errors = np.zeros(weights.shape, dtype=np.float32)
     scales = [] if rows is None else [rows]
     top = LARGEST[bits]
     for start in range(0, columns, group or STRIDE):
         end = min(start + (group or STRIDE), columns)
+        shifted = weights[:, start:end] + errors[:, :start] @ factor[:start, start:end]
         if group:
             # Steps are chosen for the weights as the feedback has left them.
-            scales.append(search_scales(rest[:, start:end], bits, importance[start:end]))
+            scales.append(search_scales(shifted, bits, importance[start:end]))
         scale = scales[-1]
-        errors = np.empty((len(rest), end - start), dtype=np.float32)
         for column in range(start, end):
-            wanted = rest[:, column : column + 1]
+            fed = errors[:, start:column] @ factor[start:column, column : column + 1]
+            wanted = shifted[:, column - start : column - start + 1] + fed
             rounded = np.clip(np.rint(wanted / scale), -top, top)
             codes[:, column : column + 1] = rounded
-            error = (wanted - rounded * scale) / factor[column, column]
-            errors[:, column - start : column - start + 1] = error
-            rest[:, column + 1 : end] -= error * factor[column, column + 1 : end]
-        rest[:, end:] -= errors @ factor[start:end, end:]
+            errors[:, column : column + 1] = weights[:, column : column + 1] - rounded * scale
     return Rounded(codes, np.concatenate(scales, axis=1))
 
 
@@ -97,13 +95,14 @@ def _half(scales: Floats) -> Floats:
     return halves
 
 
-def inverse_factor(moments: Floats) -> Floats:
-    """Upper triangular U with UᵀU = inverse of the damped moments.
+def feedback_factor(moments: Floats) -> Floats:
+    """F [in, in], strictly upper triangular, with (F + 1) D (F + 1)ᵀ = the damped moments for a diagonal D.
 
-    Damping bounds their condition by in / DAMPING, so single precision is enough.
+    Errors E = W - Q make E (F + 1) D (F + 1)ᵀ Eᵀ at the output, so column k is rounded best after adding the errors
+    before it times F[:, k]. Damping bounds the moments' condition by in / DAMPING: single precision is enough.
     """
     damped = moments.astype(np.float32)
     damped[np.diag_indices_from(damped)] += np.float32(DAMPING * (float(np.diagonal(damped).mean()) or 1.0))
-    lower = np.linalg.cholesky(damped[::-1, ::-1])
-    factor: Floats = np.linalg.inv(lower)[::-1, ::-1].astype(np.float32)
+    upper = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    factor: Floats = np.triu(upper / np.diagonal(upper), 1).astype(np.float32)
     return factor
