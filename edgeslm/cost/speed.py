@@ -58,5 +58,5 @@ def speed_warnings(backend: str, target: Target, scheme: Scheme) -> tuple[str, .
     word = "not faster" if share <= 1.03 else "slower"
     return (
         f"{scheme.name} is smaller but {word} than fp32 with {backend} on {target.cpu.core}: "
-        f"{share:.2f}× its {quantized[1]} (MiniLM, 64 tokens)",
+        f"{share:.2f} times fp32's {quantized[1].removeprefix('M ')} (MiniLM, 64 tokens)",
     )
