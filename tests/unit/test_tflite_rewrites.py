@@ -173,9 +173,19 @@ def test_halves_are_stored_and_floats_come_out() -> None:
     connect_fully(graph)
     before = run(graph.model, {"x": ROWS})["z"]
     halve(graph, {"weight"})
-    graph.drop_unused()
-    assert {graph.dtype(tensor) for tensor in range(len(graph.subgraph.tensors))} == {"FLOAT16", "FLOAT32"}
+    assert kinds(graph) == ["DEQUANTIZE", "FULLY_CONNECTED"]
     np.testing.assert_allclose(run(graph.model, {"x": ROWS})["z"], before, atol=1e-2)
+
+
+def test_of_a_table_of_halves_only_rows_are_expanded() -> None:
+    table = RANDOM.standard_normal((9, 6)).astype(np.float32)
+    ids = np.array([8, 0, 3, 3], np.int32)
+    graph = gather(ids, table)
+    look_up_tables(graph)
+    halve(graph, {"table"})
+    assert kinds(graph) == ["GATHER", "DEQUANTIZE"]
+    expected = table[ids].astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(run(graph.model, {"ids": ids})["rows"], expected)
 
 
 def test_what_no_half_can_hold_is_refused() -> None:

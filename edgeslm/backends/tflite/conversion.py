@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from pathlib import Path
@@ -20,6 +21,7 @@ REFUSED = re.compile(r"\bop=(?P<op>\S+) node=(?P<node>\S*) reason_code=(?P<reaso
 """How onnx2tf's flatbuffer_direct says that it cannot take a node."""
 LAYER = "edgeslm.layer"
 """A node's metadata that holds the checkpoint's module it comes from."""
+SMALL = 200_000_000  # bytes of weights up to which several lengths are converted at a time
 TRIM_LESS = {"MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_MMAP_THRESHOLD_": str(2**33)}
 """glibc keeps what onnx2tf frees, whole copies of the weights, instead of asking the kernel again: a quarter faster."""
 
@@ -32,8 +34,15 @@ def convert(model: OnnxModel, lengths: list[int], work: Path, *, simplify: bool)
     """
     folders = {length: work / str(length) for length in lengths}
     job = work / "job.json"
+    # Each conversion holds the weights about ten times over.
+    small = model.path(lengths[0]).with_name(model.weights).stat().st_size <= SMALL
+    at_once = min(len(lengths), len(os.sched_getaffinity(0)), 4) if small else 1
     graphs = [[str(model.path(length).resolve()), str(folders[length])] for length in lengths]
-    job.write_text(json.dumps({"graphs": graphs, "keep": [spec.name for spec in model.inputs], "simplify": simplify}))
+    job.write_text(
+        json.dumps(
+            {"graphs": graphs, "keep": [spec.name for spec in model.inputs], "simplify": simplify, "at_once": at_once}
+        )
+    )
     python = python_of("onnx2tf")
     # The log outlives this stage, whose folder is removed when it fails.
     log = cache_folder() / "logs" / f"onnx2tf-{model.digest[:12]}-{secrets.token_hex(4)}.log"

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeslm.artifacts import Parameter, StoredTensor, TensorChoice
 from edgeslm.backends.tflite.graph import Graph
+from edgeslm.backends.tflite.half import HALF
 from edgeslm.backends.tflite.weights import PRECISIONS
 from edgeslm.errors import InternalError
 from edgeslm.quantize.plan import stored_bytes
@@ -31,7 +32,7 @@ def find_stored(
     for position in range(len(model.subgraphs)):
         graph = Graph(model, position)
         for tensor, described in enumerate(graph.subgraph.tensors):
-            parameter = tensors.get(graph.name(tensor).removesuffix("/half"))
+            parameter = tensors.get(graph.name(tensor).removesuffix(HALF))
             if parameter is None or described.buffer == 0 or (parameter, described.buffer) in counted:
                 continue
             counted.add((parameter, described.buffer))
