@@ -116,8 +116,14 @@ class Graph:
         named = {int(tensor) for tensor in (*subgraph.inputs, *subgraph.outputs)}
         for operator in self.operators:
             named.update(int(tensor) for tensor in (*operator.inputs, *operator.outputs))
+        blocks = {tensor: self._block_details(tensor) for tensor in named - {-1}}
+        for details in blocks.values():
+            if details is not None:
+                named |= {details.scales, details.zeroPoints}
         kept = sorted(named - {-1})
         number = {old: new for new, old in enumerate(kept)} | {-1: -1}
+        for details in {id(details): details for details in blocks.values() if details is not None}.values():
+            details.scales, details.zeroPoints = number[details.scales], number[details.zeroPoints]
         subgraph.tensors = [subgraph.tensors[old] for old in kept]
         for holder in (subgraph, *self.operators):
             holder.inputs = np.array([number[int(old)] for old in holder.inputs], dtype=np.int32)
@@ -135,6 +141,12 @@ class Graph:
         if output is None:
             output = self._add(name, shape, DTYPES[self.dtype(tensor)], 0)
         return output, self.make("RESHAPE", [tensor, target], [output], options)
+
+    def _block_details(self, tensor: int) -> Any:
+        """Where a tensor of blocks has its scales and zero points: in other tensors of the graph."""
+        quantization = self.subgraph.tensors[tensor].quantization
+        blockwise = schema().QuantizationDetails.BlockwiseQuantization
+        return quantization.details if quantization is not None and quantization.detailsType == blockwise else None
 
     def _add(self, name: str, shape: Sequence[int], dtype: Any, buffer: int) -> int:
         fbs = schema()
