@@ -46,19 +46,20 @@ def test_family(checkpoint_of: Callable[..., Path], tmp_path: Path, family: str,
     assert {p.name for p in report.checkpoint.parameters if p.role != "other"} <= stored
 
 
-def test_funnel_is_right_on_tflite_and_refused_on_openvino(
+def test_funnel_is_right_at_its_one_length_and_refused_below(
     checkpoint_of: Callable[..., Path], tmp_path: Path, backend: str
 ) -> None:
-    """Its pooling of the sequence leaves no symbolic length, and OpenVINO computes it wrongly: the gate notices."""
-    folder = str(checkpoint_of("funnel"))
-    if backend == "openvino":
-        with pytest.raises(FidelityError):
-            edgeslm.build("rpi4", folder, scheme="fp32", backend=backend, out=tmp_path, eval=texts(tmp_path))
-        assert list(tmp_path.glob("*.edgeslm")) == []
-    else:
-        report = edgeslm.build("rpi4", folder, scheme="fp32", backend=backend, out=tmp_path, eval=texts(tmp_path))
-        assert report.compiled.lengths == (64,)
-        assert report.fidelity.cosine_min >= 0.99999
+    """Its pooling of the sequence leaves no symbolic length, and mixes what was padded into what was not, in PyTorch
+    as well: only a text that fills the length is answered as PyTorch answers it unpadded."""
+    folder, full = str(checkpoint_of("funnel")), tmp_path / "full.txt"
+    random = np.random.default_rng(0)
+    full.write_text("".join(f"{' '.join(random.choice(WORDS, count))}\n" for count in (62, 65, 80)))
+    report = edgeslm.build("rpi4", folder, scheme="fp32", backend=backend, out=tmp_path / "full", eval=full)
+    assert report.compiled.lengths == (64,)
+    assert report.fidelity.cosine_min >= 0.99999
+    with pytest.raises(FidelityError):
+        edgeslm.build("rpi4", folder, scheme="fp32", backend=backend, out=tmp_path / "any", eval=texts(tmp_path))
+    assert list(tmp_path.glob("any/*")) == []
 
 
 def test_reformer_is_refused_with_operator_and_layer(
