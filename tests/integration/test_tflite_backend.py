@@ -12,7 +12,10 @@ import pytest
 
 from edgeslm.artifacts import Checkpoint, CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples, TensorChoice
 from edgeslm.backends import load_backend
+from edgeslm.backends.tflite import environment
+from edgeslm.backends.tflite.crosscheck import crosscheck
 from edgeslm.backends.tflite.graph import Graph
+from edgeslm.backends.tflite.parity import random_inputs
 from edgeslm.errors import InternalError, UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.export.onnx_export import export_onnx
@@ -164,6 +167,19 @@ def test_weight_errors_tell_rounding_from_none(tinybert: Lowered, tmp_path: Path
         errors = tflite.weight_errors(compiled, tinybert.onnx)
         assert errors == sorted(errors, key=lambda error: (-error[1], error[0]))
         assert least <= dict(errors)[name] <= most
+
+
+@pytest.mark.skipif(
+    environment.problem("tensorflow") is not None, reason=f"tensorflow: {environment.problem('tensorflow')}"
+)
+@pytest.mark.parametrize(("scheme", "largest"), [("fp32", 1e-5), ("int8", 0.05)])
+def test_tensorflow_agrees(tinybert: Lowered, tmp_path: Path, scheme: str, largest: float) -> None:
+    """With int8 the two round activations in kernels of their own."""
+    compiled = tinybert.quantize(tinybert.plan(scheme), tmp_path / "out")
+    inputs = {name: random_inputs(tinybert.onnx.inputs, length) for length, name in compiled.signatures.items()}
+    differences = crosscheck(compiled.root / "model.tflite", inputs)
+    assert set(differences) == {"tokens_16/sentence_embedding", "tokens_32/sentence_embedding"}
+    assert max(differences.values()) <= largest
 
 
 def test_static_activations_need_calibration(tinybert: Lowered, tmp_path: Path) -> None:

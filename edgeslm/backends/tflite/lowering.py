@@ -17,9 +17,11 @@ from edgeslm.backends.tflite.linear import connect_fully
 from edgeslm.backends.tflite.merge import merge
 from edgeslm.backends.tflite.parity import same_results
 from edgeslm.backends.tflite.repair import repair_running_sums
+from edgeslm.cache import cache_folder
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
 from edgeslm.formats.onnx_file import load_onnx
+from edgeslm.formats.quiet import quiet_output
 from edgeslm.formats.tflite import read_tflite, write_tflite
 from edgeslm.formats.weight_index import WeightIndex
 
@@ -34,10 +36,11 @@ def signature_names(lengths: tuple[int, ...]) -> dict[int, str]:
 def lower(model: OnnxModel, out: Path) -> LoweredModel:
     """Write `out`/model.tflite. Raises UnsupportedOpError or ToolFailedError where onnx2tf cannot convert a graph."""
     index = WeightIndex.of(model)
-    merged = _write(model, index, out, simplify=False)
-    if not same_results(model, out / FILE, signature_names(model.lengths)):
-        # onnx2tf may get a pattern wrong that onnx-simplifier writes differently.
-        merged = _write(model, index, out, simplify=True)
+    with quiet_output(cache_folder() / "logs" / "tflite-lower.log"):
+        merged = _write(model, index, out, simplify=False)
+        if not same_results(model, out / FILE, signature_names(model.lengths)):
+            # onnx2tf may get a pattern wrong that onnx-simplifier writes differently.
+            merged = _write(model, index, out, simplify=True)
     return LoweredModel(
         root=out,
         digest=files_digest(out, [FILE]),
