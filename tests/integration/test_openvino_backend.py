@@ -162,6 +162,17 @@ def test_a_width_that_is_no_multiple_of_a_block_is_filled_with_zeros(
     assert tinybert.score(compiled).outputs[0].cosine_min >= 0.97
 
 
+def test_what_layers_share_is_stored_once(lower: Callable[[str], Lowered], tmp_path: Path) -> None:
+    """ALBERT runs one layer twice; the converter copies its weights."""
+    albert = lower("albert")
+    assert not [name for name in albert.lowered.tensors if "#" in name]
+    compiled = albert.quantize(albert.plan("int8"), tmp_path / "int8", calibrated=True)
+    assert not [tensor.note for tensor in compiled.stored if tensor.note]
+    assert len({tensor.parameter for tensor in compiled.stored}) == len(compiled.stored)
+    assert (compiled.root / "model.bin").stat().st_size <= 0.4 * (albert.lowered.root / "model.bin").stat().st_size
+    assert albert.score(compiled).outputs[0].cosine_min >= 0.999
+
+
 @pytest.mark.parametrize("name", ["int8-static", "int4"])
 def test_quantizing_twice_gives_the_same_bytes(tiny: Lowered, tmp_path: Path, name: str) -> None:
     one, other = (tiny.quantize(tiny.plan(name), tmp_path / part, calibrated=True) for part in ("one", "two"))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeslm.artifacts import LoweredModel, OnnxModel
 from edgeslm.backends.openvino.installed import import_openvino
 from edgeslm.backends.openvino.ir import FILES, constants, evaluate, save_ir, source_constants, values_of
@@ -76,24 +78,35 @@ def _require_names(graph: openvino.Model, model: OnnxModel) -> None:
 
 
 def _name_constants(graph: openvino.Model, index: WeightIndex) -> dict[str, str]:
-    """Give constants that hold a checkpoint parameter its name; a second copy gets a number.
+    """Give constants that hold a checkpoint parameter its name, and let equal ones be one again: the converter copies
+    what layers share (ALBERT's, a tied decoder's). A copy that lies transposed gets a number.
 
     Returns constant's name -> parameter.
     """
     parameter_of: dict[str, str] = {}
-    for constant in constants(graph):
+    named: dict[str, openvino.Node] = {}
+    for constant in list(constants(graph)):
         if str(constant.get_element_type().to_dtype()) != "float32" or constant.get_output_size() == 0:
             continue
         parameter = index.parameter(values_of(constant))
         if parameter is None:
             continue
         name, copy = parameter, 1
-        while name in parameter_of:
+        while name in named and not _is_equal(named[name], constant):
             copy += 1
             name = f"{parameter}#{copy}"
+        if name in named:
+            for target in list(constant.output(0).get_target_inputs()):
+                target.replace_source_output(named[name].output(0))
+            continue
         constant.set_friendly_name(name)
+        named[name] = constant
         parameter_of[name] = parameter
     return parameter_of
+
+
+def _is_equal(one: openvino.Node, other: openvino.Node) -> bool:
+    return np.array_equal(values_of(one), values_of(other))
 
 
 def _explained(message: str, path: Path, parameter_of: dict[str, str]) -> UnsupportedOpError:
