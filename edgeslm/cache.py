@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from edgeslm.artifacts import StageRecord
 from edgeslm.digest import file_digest, json_digest
 from edgeslm.errors import StorageError
+from edgeslm.peak_memory import peak_memory
 
 T = TypeVar("T")
 ARTIFACT = "artifact.json"
@@ -69,7 +70,7 @@ class StageCache:
             with self._announce(name, True):
                 self.records.append(StageRecord(name, time.monotonic() - started, 0.0, True))
             return found
-        with self._announce(name, False), _peak_rss() as peak, explain_full_disk(self.folder):
+        with self._announce(name, False), peak_memory() as peak, explain_full_disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.folder))
             try:
@@ -84,7 +85,7 @@ class StageCache:
                         raise
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-        self.records.append(StageRecord(name, time.monotonic() - started, peak[0], False))
+        self.records.append(StageRecord(name, time.monotonic() - started, peak.mib, False))
         made = _read_entry(place, kind)
         if made is None:
             raise StorageError(f"the cache entry {place} cannot be read back", "is the disk full or failing?")
@@ -179,18 +180,3 @@ def _rebased(artifact: Any, place: Path) -> Any:
     if isinstance(artifact, dict) and "root" in artifact:
         return {**artifact, "root": place}
     return artifact
-
-
-@contextlib.contextmanager
-def _peak_rss() -> Iterator[list[float]]:
-    """Peak resident MiB of this process while inside, through Linux' resettable high-water mark."""
-    result = [0.0]
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # man 5 proc: resets VmHWM
-    try:
-        yield result
-    finally:
-        with contextlib.suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    result[0] = int(line.split()[1]) / 1024

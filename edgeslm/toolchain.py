@@ -11,18 +11,11 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeslm.errors import MissingToolError, ToolFailedError
 
 TAIL_LINES = 12
-
-
-@dataclass(frozen=True)
-class ToolRun:
-    log: Path
-    peak_rss_mib: float
 
 
 def find_tool(name: str, hint: str) -> Path:
@@ -41,8 +34,8 @@ def run_tool(
     cwd: Path | None = None,
     timeout_s: float | None = None,
     hint: str | None = None,
-) -> ToolRun:
-    """Run `command` to its end with stdout and stderr in `log`, a file that is kept.
+) -> Path:
+    """Run `command` to its end with stdout and stderr in `log`, a file that is kept. Returns `log`.
 
     `env` is added to this process's environment. Raises MissingToolError where the executable is not
     there and ToolFailedError on a status other than 0 (a time-out counts as status 124).
@@ -61,10 +54,10 @@ def run_tool(
             )
         except FileNotFoundError as error:
             raise MissingToolError(f"{command[0]} cannot be started: {error.strerror}", hint) from error
-        status, peak_kib = _wait(process, timeout_s)
+        status = _wait(process, timeout_s)
     if status != 0:
         raise ToolFailedError(command, status, log, last_lines(log), hint)
-    return ToolRun(log, peak_kib / 1024)
+    return log
 
 
 def last_lines(log: Path, count: int = TAIL_LINES) -> str:
@@ -76,8 +69,8 @@ def last_lines(log: Path, count: int = TAIL_LINES) -> str:
     return "\n".join([line for line in lines if line][-count:])
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> tuple[int, int]:
-    """Exit status and peak resident KiB; the whole process group is gone afterwards."""
+def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:
+    """Exit status; the whole process group is gone afterwards."""
     timed_out = False
 
     def on_alarm() -> None:
@@ -92,8 +85,7 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> tuple[in
         timer = threading.Timer(timeout_s, on_alarm)
         timer.start()
     try:
-        _, raw_status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(raw_status)
+        process.wait()
     except BaseException:
         _end_group(process.pid)
         process.wait()
@@ -101,7 +93,7 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> tuple[in
     finally:
         if timer is not None:
             timer.cancel()
-    return (124 if timed_out else process.returncode), usage.ru_maxrss
+    return 124 if timed_out else process.returncode
 
 
 def _end_group(pid: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from typing import NoReturn
 
 import click
 
@@ -44,9 +46,12 @@ def main() -> None:
 
 
 def _run() -> None:
+    interrupted = _watch_interrupts()
     try:
         edgeslm.main(prog_name="edgeslm", standalone_mode=False)
     except EdgeslmError as error:
+        if interrupted:
+            _interrupted()
         _report(error.kind, error.message, error.hint, error.exit_code)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
@@ -66,6 +71,8 @@ def _run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
+        if interrupted:  # a library in C++ made something else of Ctrl-C
+            _interrupted()
         if os.environ.get("EDGESLM_TRACEBACK"):
             raise
         message = f"a bug in edgeslm: {type(error).__name__}: {error}"
@@ -73,7 +80,19 @@ def _run() -> None:
         sys.exit(70)
 
 
-def _interrupted() -> None:
+def _watch_interrupts() -> list[int]:
+    """A list that holds something once Ctrl-C was pressed."""
+    pressed: list[int] = []
+
+    def on_interrupt(number: int, _frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    return pressed
+
+
+def _interrupted() -> NoReturn:
     _report(
         "Interrupted",
         "interrupted",

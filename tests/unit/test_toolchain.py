@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgeslm.errors import MissingToolError, ToolFailedError
+from edgeslm.peak_memory import peak_memory
 from edgeslm.toolchain import find_tool, last_lines, run_tool
 
 
@@ -31,9 +32,17 @@ def test_a_missing_tool_is_named(tmp_path: Path) -> None:
     assert caught.value.hint == "apt-get install it"
 
 
-def test_peak_memory_is_the_tools_own(tmp_path: Path) -> None:
-    run = run_tool([sys.executable, "-c", "x = bytearray(200 << 20); x[::4096] = b'1' * (200 << 8)"], tmp_path / "log")
-    assert 200 <= run.peak_rss_mib < 260
+def test_peak_memory_counts_the_tools(tmp_path: Path) -> None:
+    with peak_memory() as before:
+        pass
+    code = "import time; x = bytearray(200 << 20); x[::4096] = b'1' * (200 << 8); time.sleep(1)"
+    with peak_memory() as peak:
+        run_tool([sys.executable, "-c", code], tmp_path / "log")
+    assert before.mib + 200 <= peak.mib < before.mib + 260
+    with peak_memory() as peak:
+        own = bytearray(100 << 20)
+        own[::4096] = b"1" * (100 << 8)
+    assert peak.mib >= 100
 
 
 def alive(pid: int) -> bool:
