@@ -3,7 +3,8 @@
 codes -> Convert -> Subtract(zero points) -> Multiply(scales) -> [Reshape] -> Convert to float32 -> MatMul or Gather:
 what nncf.compress_weights writes. It is written here because nncf leaves tables alone that are sliced rather than
 gathered, keeps the last layer of an int4 model at int8, refuses a width that is no multiple of the group, and
-without text rounds blocks by their minimum and maximum (MiniLM int4, worst cosine 0.931; searched scales 0.937).
+without text rounds blocks by their minimum and maximum (MiniLM int4, worst cosine on ten texts: 0.931; with searched
+scales 0.937; on the built-in texts 0.924, with error feedback 0.959).
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from edgeslm.formats.samples import read_samples
 from edgeslm.quantize.schemes import find_scheme
 
 DYNAMIC_GROUP = "32"
-"""Activations to a scale where the runtime quantizes them. OpenVINO's own default and the most faithful setting:
-MiniLM int8, worst cosine: 32 0.998, 64 0.9976, 384 0.989; all about equally fast."""
+"""Activations to a scale where the runtime quantizes them: OpenVINO's own default, and the last one that is safely
+above int8's gate. MiniLM, worst cosine and ms for 64 tokens: 32 0.9981 8.3, 64 0.9972 7.4, 128 0.9939 7.1."""
 
 
 def quantize(

@@ -47,7 +47,7 @@ def round_blocks(weights: Floats, group: int) -> Rounded:
     """4 bits with a scale and a zero point to every `group` columns; columns is a multiple of `group`.
 
     Range and scale are searched for the least squared error of each block (against plain minimum and maximum,
-    MiniLM's worst cosine goes from 0.929 to 0.937).
+    MiniLM's worst cosine on ten texts goes from 0.929 to 0.937).
     """
     rows, columns = weights.shape
     blocks = weights.reshape(-1, group)
