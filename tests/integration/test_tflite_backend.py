@@ -18,6 +18,7 @@ from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.parity import random_inputs
 from edgeslm.errors import InternalError, UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
+from edgeslm.export.examples import example_samples
 from edgeslm.export.onnx_export import export_onnx
 from edgeslm.export.reference import reference_outputs
 from edgeslm.fidelity.samples import tokenize_texts
@@ -206,3 +207,51 @@ def test_an_operator_that_nobody_has_is_named_with_its_layer(tinybert: Lowered, 
         tflite.lower(broken, out)
     assert (caught.value.op, caught.value.layer) == ("Det", "encoder.layer.0.intermediate")
     assert list(out.iterdir()) == []
+
+
+MODULE = '''
+"""Convolutions between a table and a linear layer."""
+import torch
+from torch import nn
+
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.mix = nn.Embedding(50, 64), nn.Conv1d(64, 64, 3, padding=1)
+        self.norm, self.linear = nn.LayerNorm(64), nn.Linear(64, 50)
+
+    def forward(self, ids, extra):
+        mixed = self.mix((self.table(ids) + extra).transpose(1, 2)).transpose(1, 2)
+        return self.linear(self.norm(mixed)), mixed.mean(1)
+
+def mixed():
+    return Mixed().eval(), (torch.randint(0, 50, (1, 12)), torch.randn(1, 12, 64))
+'''
+
+
+def test_a_plain_module_with_convolutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inputs keep their axes; where a plan wants convolutions rounded as well, they scale activations as they come."""
+    (tmp_path / "tflite_mixed.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def folder(name: str) -> Path:
+        made = tmp_path / name
+        made.mkdir()
+        return made
+
+    checkpoint = open_checkpoint("tflite_mixed:mixed")
+    onnx = export_onnx(checkpoint, (), folder("onnx"))
+    lowered = tflite.lower(onnx, folder("lowered"))
+    calibration, scoring = (example_samples(checkpoint, 16, seed, folder(f"samples-{seed}")) for seed in (1, 2))
+    reference = reference_outputs(checkpoint, scoring, folder("reference"))
+    module = Lowered(checkpoint, onnx, lowered, calibration, scoring, reference)
+    plan = module.plan("int8-static", **{"mix.weight": TensorChoice("int8", "as the others")})
+    compiled = module.quantize(plan, tmp_path / "out")
+    stored = {tensor.parameter: tensor for tensor in compiled.stored}
+    assert [stored[name].precision for name in ("table.weight", "mix.weight", "linear.weight")] == ["int8"] * 3
+    assert "linear layers are calibrated" in stored["mix.weight"].note
+    assert compiled.signatures == {}
+    assert module.cosine(compiled) >= 0.99
+    assert dict(tflite.weight_errors(compiled, onnx))["mix.weight"] < 0.02

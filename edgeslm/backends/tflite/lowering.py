@@ -17,6 +17,7 @@ from edgeslm.backends.tflite.linear import connect_fully
 from edgeslm.backends.tflite.merge import merge
 from edgeslm.backends.tflite.parity import same_results
 from edgeslm.backends.tflite.repair import repair_running_sums
+from edgeslm.backends.tflite.weights import orientations
 from edgeslm.cache import cache_folder
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
@@ -84,11 +85,16 @@ def name_tensors(model: Any, index: WeightIndex) -> dict[str, str]:
             buffer = graph.subgraph.tensors[tensor].buffer
             if buffer and buffer not in known:
                 values = graph.constant(tensor)
-                known[buffer] = None if values is None or values.dtype != np.float32 else index.parameter(values)
+                known[buffer] = None if values is None or values.dtype != np.float32 else _parameter(index, values)
             parameter = known.get(buffer)
             if parameter is not None:
                 names[graph.name(tensor)] = parameter
     return names
+
+
+def _parameter(index: WeightIndex, values: NDArray[np.float32]) -> str | None:
+    found = (index.parameter(one) for one in orientations(values))
+    return next((parameter for parameter in found if parameter is not None), None)
 
 
 def _tables(model: OnnxModel, index: WeightIndex) -> dict[str, NDArray[np.float32]]:

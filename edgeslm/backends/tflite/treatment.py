@@ -51,8 +51,10 @@ def treat(model: Any, plan: QuantPlan, tensors: Mapping[str, str]) -> list[Treat
             precision, group, note = _possible(choice or _default(kind, scheme), kind, graph.shape(tensor))
             if choice is None and not note:
                 note = "a constant of the graph, treated as the scheme's others"
-            result = graph.name(int(operator.outputs[0]))
-            treatments.append(Treatment(kind, result, name, parameter, precision, group, scheme.activations, note))
+            result, activations = graph.name(int(operator.outputs[0])), scheme.activations
+            if activations == "static" and kind.endswith("CONV_2D"):
+                activations, note = "dynamic", note or "activations scaled as they come: linear layers are calibrated"
+            treatments.append(Treatment(kind, result, name, parameter, precision, group, activations, note))
     return treatments
 
 

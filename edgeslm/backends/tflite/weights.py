@@ -101,14 +101,21 @@ def unpack(graph: Graph, tensor: int) -> NDArray[Any]:
     return codes
 
 
+def orientations(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """A constant as TFLite has it; filters, [out, …, in] there, also as ONNX has them, [out, in, …]."""
+    if values.ndim != 4:
+        return [values]
+    return [values, values.transpose(0, 3, 1, 2), values.transpose(3, 0, 1, 2)]
+
+
 def _relative_error(wanted: Floats, stored: Floats) -> float:
     """`stored` may be transposed, have extents of 1 added, or columns of zeros at the end."""
     norm = float(np.linalg.norm(wanted)) or 1.0
-    orientations = [wanted, wanted.T] if wanted.ndim == 2 else [wanted]
     errors = [1.0]
-    for one in orientations:
-        if stored.ndim == 2 and one.ndim == 2 and stored.shape[0] == one.shape[0] and stored.shape[1] >= one.shape[1]:
-            errors.append(float(np.linalg.norm(stored[:, : one.shape[1]] - one)) / norm)
-        elif stored.size == one.size:
-            errors.append(float(np.linalg.norm(stored.reshape(one.shape) - one)) / norm)
+    for one in [wanted, wanted.T] if wanted.ndim == 2 else [wanted]:
+        for other in orientations(stored):
+            if other.ndim == one.ndim == 2 and other.shape[0] == one.shape[0] and other.shape[1] >= one.shape[1]:
+                errors.append(float(np.linalg.norm(other[:, : one.shape[1]] - one)) / norm)
+            elif np.squeeze(other).shape == np.squeeze(one).shape:
+                errors.append(float(np.linalg.norm(np.squeeze(other) - np.squeeze(one))) / norm)
     return round(min(errors), 6)
