@@ -8,19 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeslm.backends.tflite.rounding import (
+    DAMPING,
     LARGEST,
     Floats,
     Rounded,
-    feedback_factor,
     round_with_feedback,
     rounding_error,
     search_scales,
 )
+from edgeslm.quantize.feedback import feedback_factor
 
 
 def matrix(rows: int, columns: int, seed: int) -> Floats:
     values: Floats = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)
     return values
+
+
+def factor(moments: Floats) -> Floats:
+    return feedback_factor(moments, DAMPING)
 
 
 def correlated(rows: int, columns: int, seed: int) -> Floats:
@@ -46,9 +51,7 @@ def row_scales(weights: Floats, bits: int) -> Floats:
 def test_codes_are_in_range_and_errors_bounded(rows: int, columns: int, seed: int) -> None:
     weights = matrix(rows, columns, seed)
     moments = np.eye(columns, dtype=np.float32)
-    rounded = round_with_feedback(
-        weights, np.diagonal(moments), feedback_factor(moments), 8, rows=row_scales(weights, 8)
-    )
+    rounded = round_with_feedback(weights, np.diagonal(moments), factor(moments), 8, rows=row_scales(weights, 8))
     assert np.abs(rounded.codes.astype(int)).max() <= 127
     # Without correlations there is nothing to make good for: plain rounding.
     assert (np.abs(expand(rounded, None) - weights) <= rounded.scales / 2 + 1e-6).all()
@@ -59,9 +62,9 @@ def test_feedback_lessens_the_error_of_what_comes_out(bits: int, group: int | No
     weights, inputs = matrix(24, 128, 1), correlated(400, 128, 2)
     moments = inputs.T @ inputs
     rows = None if group else row_scales(weights, bits)
-    fed = round_with_feedback(weights, np.diagonal(moments), feedback_factor(moments), bits, group=group, rows=rows)
+    fed = round_with_feedback(weights, np.diagonal(moments), factor(moments), bits, group=group, rows=rows)
     eye = np.eye(128, dtype=np.float32)
-    plain = round_with_feedback(weights, np.diagonal(eye), feedback_factor(eye), bits, group=group, rows=rows)
+    plain = round_with_feedback(weights, np.diagonal(eye), factor(eye), bits, group=group, rows=rows)
 
     def error(rounded: Rounded) -> float:
         return float(np.square(inputs @ (expand(rounded, group) - weights).T).sum())
@@ -89,7 +92,7 @@ def test_searched_scales_are_no_worse_than_the_largest_weights(seed: int, size: 
 def test_weights_of_zero_stay_zero() -> None:
     zeros = np.zeros((3, 64), dtype=np.float32)
     moments = np.zeros((64, 64), dtype=np.float32)  # inputs that were always zero
-    rounded = round_with_feedback(zeros, np.diagonal(moments), feedback_factor(moments), 4, group=32)
+    rounded = round_with_feedback(zeros, np.diagonal(moments), factor(moments), 4, group=32)
     assert not rounded.codes.any()
     assert np.isfinite(rounded.scales).all()
 

@@ -1,22 +1,18 @@
-"""Rounding with error feedback, in numpy alone.
-
-What matters is not the error of a weight but of what comes out: |x(W - Q)|² over the inputs x that the layer really
-sees, known through their second moments xᵀx. Columns are rounded one after the other, and each is first shifted so
-that it makes good for the errors of those before it. This is GPTQ (Frantar et al. 2022, arXiv:2210.17323) in the form
-that Chee et al. (2023, arXiv:2307.13304) proved equal to it, which needs a factor of the moments and no inverse.
-"""
+"""OpenVINO's integers, which have zero points, rounded with error feedback."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.backends.openvino.rounding import Floats, Rounded, row_steps, search_blocks
+from edgeslm.quantize import feedback
 
 DAMPING = 0.01
-"""Added to the moments' diagonal, as a share of its mean: how far directions that the calibration inputs do not have
-may be bent. MiniLM int4, worst cosine: 0.01 0.96, 0.05 0.96, 0.2 0.95; without feedback 0.92."""
-STRIDE = 128  # columns that share one product with the errors before them, where there are no blocks
+"""MiniLM int4, worst cosine: 0.01 0.96, 0.05 0.96, 0.2 0.95; without feedback 0.92."""
 
 
 def round_with_feedback(weights: Floats, moments: NDArray[np.float64], group: int | None) -> Rounded:
@@ -24,49 +20,32 @@ def round_with_feedback(weights: Floats, moments: NDArray[np.float64], group: in
 
     `weights` [rows, columns], `moments` [columns, columns]; columns is a multiple of `group`.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # the package has no types
-
-    # Sums end the same on any number of cores. And OpenBLAS' threads, waiting for each other on a busy machine,
-    # take four times as long for a factor as one of them alone.
-    with threadpool_limits(1, user_api="blas"):
-        return _round_columns(weights, _feedback(moments), group)
-
-
-def _round_columns(weights: Floats, feedback: Floats, group: int | None) -> Rounded:
-    rows, columns = weights.shape
-    codes = np.empty((rows, columns), dtype=np.uint8)
-    errors = np.empty((rows, columns), dtype=np.float32)
-    zero_points, scales = row_steps(weights)
-    all_zero_points, all_scales = ([], []) if group else ([zero_points], [scales])
-    top = 15 if group else 255
-    for start in range(0, columns, group or STRIDE):
-        end = min(start + (group or STRIDE), columns)
-        shifted = weights[:, start:end] + errors[:, :start] @ feedback[:start, start:end]
-        if group:
-            # Steps are chosen for the weights as the feedback has left them.
-            _, zero_points, scales = search_blocks(shifted)
-            all_zero_points.append(zero_points)
-            all_scales.append(scales)
-        for column in range(start, end):
-            wanted = shifted[:, column - start] + errors[:, start:column] @ feedback[start:column, column]
-            rounded = np.clip(np.rint(wanted[:, None] / scales) + zero_points, 0, top)
-            codes[:, column] = rounded[:, 0]
-            errors[:, column] = weights[:, column] - ((rounded - zero_points) * scales)[:, 0]
+    grid = _ZeroPointGrid(blocks=group is not None)
+    codes = feedback.round_with_feedback(weights, feedback.feedback_factor(moments, DAMPING), grid, group)
     return Rounded(
-        codes.reshape(rows, len(all_scales), -1),
-        np.stack(all_zero_points, axis=1).astype(np.uint8),
-        np.stack(all_scales, axis=1).astype(np.float16),
+        codes.astype(np.uint8).reshape(len(weights), len(grid.scales), -1),
+        np.stack(grid.zero_points, axis=1).astype(np.uint8),
+        np.stack(grid.scales, axis=1).astype(np.float16),
     )
 
 
-def _feedback(moments: NDArray[np.float64]) -> Floats:
-    """F [columns, columns], strictly upper triangular: column k is shifted by the errors before it times F[:, k].
+@dataclass
+class _ZeroPointGrid:
+    """Steps [rows, 1] of each block entered, or of whole rows."""
 
-    (F + 1) D (F + 1)ᵀ are the damped moments, with D diagonal.
-    """
-    damped = np.array(moments, dtype=np.float64)
-    diagonal = np.diag_indices_from(damped)
-    unseen = damped[diagonal] <= 0  # columns of zeros, added to fill a block, and inputs that are always zero
-    damped[diagonal] += DAMPING * damped[diagonal].mean() + unseen
-    upper = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
-    return np.triu(upper / upper[diagonal], 1).astype(np.float32)
+    blocks: bool
+    zero_points: list[Floats] = field(default_factory=list)
+    scales: list[Floats] = field(default_factory=list)
+
+    def enter(self, block: Floats, start: int) -> None:
+        if self.blocks:
+            _, zero_points, scales = search_blocks(block)
+        else:
+            zero_points, scales = row_steps(block)
+        self.zero_points.append(zero_points)
+        self.scales.append(scales)
+
+    def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
+        zero_points, scales = self.zero_points[-1], self.scales[-1]
+        codes = np.clip(np.rint(column / scales) + zero_points, 0, 15 if self.blocks else 255)
+        return codes, (codes - zero_points) * scales

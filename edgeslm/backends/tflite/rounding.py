@@ -1,24 +1,20 @@
-"""Symmetric integers for weights [out, in], in numpy alone: with error feedback where the inputs are known.
-
-Error feedback (GPTQ, Frantar et al. 2022, arXiv:2210.17323) looks at the error of what comes out, |x(W - Q)ᵀ|², over
-the inputs x that the layer really sees: a column's rounding error is made good in the columns still to come.
-"""
+"""LiteRT's integers, which are symmetric, for weights [out, in]: with error feedback where the inputs are known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeslm.quantize import feedback
 
 Floats = NDArray[np.float32]
 LARGEST = {8: 127, 4: 7}
 SHARES = np.linspace(1.0, 0.7, 16, dtype=np.float32)
 """Shares of a block's largest weight that the search tries as its range: cutting it off makes the steps finer."""
-DAMPING = 0.02
-"""Added to the moments' diagonal, as a share of its mean: how far directions that calibration does not show may be
-bent."""
-STRIDE = 128  # columns after which the rest is shifted, where there are no blocks
+DAMPING = 0.02  # of the feedback's factor
 
 
 @dataclass(frozen=True)
@@ -42,25 +38,30 @@ def round_with_feedback(
 
     `importance` [in] is the moments' diagonal, `factor` their `feedback_factor`; the columns are a multiple of `group`.
     """
-    columns = weights.shape[1]
-    codes = np.empty(weights.shape, dtype=np.int8)
-    errors = np.zeros(weights.shape, dtype=np.float32)
-    scales = [] if rows is None else [rows]
-    top = LARGEST[bits]
-    for start in range(0, columns, group or STRIDE):
-        end = min(start + (group or STRIDE), columns)
-        shifted = weights[:, start:end] + errors[:, :start] @ factor[:start, start:end]
-        if group:
-            # Steps are chosen for the weights as the feedback has left them.
-            scales.append(search_scales(shifted, bits, importance[start:end]))
-        scale = scales[-1]
-        for column in range(start, end):
-            fed = errors[:, start:column] @ factor[start:column, column : column + 1]
-            wanted = shifted[:, column - start : column - start + 1] + fed
-            rounded = np.clip(np.rint(wanted / scale), -top, top)
-            codes[:, column : column + 1] = rounded
-            errors[:, column : column + 1] = weights[:, column : column + 1] - rounded * scale
-    return Rounded(codes, np.concatenate(scales, axis=1))
+    grid = _SymmetricGrid(bits, importance, [] if rows is None else [rows])
+    codes = feedback.round_with_feedback(weights, factor, grid, group)
+    return Rounded(codes.astype(np.int8), np.concatenate(grid.scales, axis=1))
+
+
+@dataclass
+class _SymmetricGrid:
+    """`scales`: of the rows, given, or of each block entered, [out, 1] each."""
+
+    bits: int
+    importance: Floats
+    scales: list[Floats]
+
+    def __post_init__(self) -> None:
+        self.by_row = bool(self.scales)
+
+    def enter(self, block: Floats, start: int) -> None:
+        if not self.by_row:
+            self.scales.append(search_scales(block, self.bits, self.importance[start : start + block.shape[1]]))
+
+    def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
+        top = LARGEST[self.bits]
+        codes = np.clip(np.rint(column / self.scales[-1]), -top, top)
+        return codes, codes * self.scales[-1]
 
 
 def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | None = None) -> Floats:
@@ -93,16 +94,3 @@ def _half(scales: Floats) -> Floats:
     """As float16 stores them, which is how the runtime reads the scales of blocks; never zero."""
     halves: Floats = np.clip(scales, np.float32(6e-8), np.float32(65504)).astype(np.float16).astype(np.float32)
     return halves
-
-
-def feedback_factor(moments: Floats) -> Floats:
-    """F [in, in], strictly upper triangular, with (F + 1) D (F + 1)ᵀ = the damped moments for a diagonal D.
-
-    Errors E = W - Q make E (F + 1) D (F + 1)ᵀ Eᵀ at the output, so column k is rounded best after adding the errors
-    before it times F[:, k]. Damping bounds the moments' condition by in / DAMPING: single precision is enough.
-    """
-    damped = moments.astype(np.float32)
-    damped[np.diag_indices_from(damped)] += np.float32(DAMPING * (float(np.diagonal(damped).mean()) or 1.0))
-    upper = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
-    factor: Floats = np.triu(upper / np.diagonal(upper), 1).astype(np.float32)
-    return factor

@@ -13,9 +13,10 @@ from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.linear import PADDED
 from edgeslm.backends.tflite.observe import Inputs, Observed, Sample, linear_operators, observe
 from edgeslm.backends.tflite.recipe import Ranges
-from edgeslm.backends.tflite.rounding import Floats, Rounded, feedback_factor, round_with_feedback
+from edgeslm.backends.tflite.rounding import DAMPING, Floats, Rounded, round_with_feedback
 from edgeslm.backends.tflite.smoothing import find_factors, smooth, smoothed_inputs
 from edgeslm.backends.tflite.treatment import Treatment
+from edgeslm.quantize.feedback import feedback_factor
 from edgeslm.quantize.schemes import Scheme
 
 BITS = {"int8": 8, "int4": 4}
@@ -96,7 +97,7 @@ class Seen:
                 extra = values.shape[1] - len(inputs.moments)
                 if (id(inputs), extra) not in known:
                     moments = np.pad(inputs.moments, ((0, extra), (0, extra)))
-                    known[id(inputs), extra] = np.diagonal(moments), feedback_factor(moments)
+                    known[id(inputs), extra] = np.diagonal(moments), feedback_factor(moments, DAMPING)
                 rows = None if details else np.asarray(described.quantization.scale, dtype=np.float32)[:, None]
                 group = details.blockSize if details else None
                 done[buffer] = round_with_feedback(values, *known[id(inputs), extra], bits, group=group, rows=rows)
