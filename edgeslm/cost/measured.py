@@ -15,13 +15,27 @@ class Resident(NamedTuple):
     constant_mib: float
 
 
-# Preliminary: one model size each (96 MiB of int8 weights: 1,101 MiB resident with openvino on aarch64, 287 MiB on
-# x86_64; tflite with its weight cache 97 MB for a 138 MB file), the constants estimated. scripts/measure replaces them.
 RESIDENT: dict[tuple[str, str, str], Resident] = {
-    ("tflite", "aarch64", "int8"): Resident(2.0, 60.0),
-    ("tflite", "x86_64", "int8"): Resident(2.0, 60.0),
-    ("openvino", "aarch64", "int8"): Resident(10.2, 120.0),
-    ("openvino", "x86_64", "int8"): Resident(2.0, 95.0),
+    ("openvino", "aarch64", "fp16"): Resident(3.83, 70),
+    ("openvino", "aarch64", "fp32"): Resident(1.78, 95),
+    ("openvino", "aarch64", "int4"): Resident(9.71, 52),
+    ("openvino", "aarch64", "int8"): Resident(7.49, 67),
+    ("openvino", "aarch64", "int8-static"): Resident(4.51, 143),
+    ("openvino", "aarch64", "int8-weight-only"): Resident(7.49, 66),
+    ("openvino", "x86_64", "fp16"): Resident(4.24, 79),
+    ("openvino", "x86_64", "fp32"): Resident(2.00, 103),
+    ("openvino", "x86_64", "int4"): Resident(1.66, 131),
+    ("openvino", "x86_64", "int8"): Resident(1.61, 134),
+    ("openvino", "x86_64", "int8-static"): Resident(2.93, 171),
+    ("openvino", "x86_64", "int8-weight-only"): Resident(2.40, 123),
+    ("tflite", "aarch64", "fp16"): Resident(9.64, -64),
+    ("tflite", "aarch64", "fp32"): Resident(1.57, 38),
+    ("tflite", "aarch64", "int4"): Resident(1.59, 65),
+    ("tflite", "aarch64", "int8"): Resident(1.72, 65),
+    ("tflite", "x86_64", "fp16"): Resident(2.42, 49),
+    ("tflite", "x86_64", "fp32"): Resident(0.81, 67),
+    ("tflite", "x86_64", "int4"): Resident(0.92, 80),
+    ("tflite", "x86_64", "int8"): Resident(0.94, 80),
 }
 """(backend, arch, scheme) -> resident bytes."""
 
@@ -38,6 +52,18 @@ INSTRUCTIONS: dict[tuple[str, str, str], float] = {
     ("openvino", "cortex-a76", "int8"): 275.9,
     ("openvino", "cortex-a76", "int8-static"): 127.6,
     ("openvino", "cortex-a76", "int8-weight-only"): 275.9,
+    ("tflite", "cortex-a72", "fp16"): 249.6,
+    ("tflite", "cortex-a72", "fp32"): 249.6,
+    ("tflite", "cortex-a72", "int4"): 371.5,
+    ("tflite", "cortex-a72", "int8"): 223.1,
+    ("tflite", "cortex-a72", "int8-static"): 208.6,
+    ("tflite", "cortex-a72", "int8-weight-only"): 250.2,
+    ("tflite", "cortex-a76", "fp16"): 243.9,
+    ("tflite", "cortex-a76", "fp32"): 243.9,
+    ("tflite", "cortex-a76", "int4"): 120.7,
+    ("tflite", "cortex-a76", "int8"): 89.0,
+    ("tflite", "cortex-a76", "int8-static"): 82.0,
+    ("tflite", "cortex-a76", "int8-weight-only"): 244.5,
 }
 """(backend, core, scheme) -> millions of instructions per inference."""
 

@@ -26,23 +26,22 @@ def scheme_cost(backend: str, target: Target, scheme: str) -> tuple[float, str] 
 
 def compare_backends(target: Target, scheme: Scheme) -> tuple[str, str]:
     """The backend to take, and why, with both numbers."""
-    arch = target.cpu.arch
     tflite, openvino = (scheme_cost(name, target, scheme.name) for name in ("tflite", "openvino"))
-    memory = {name: RESIDENT.get((name, arch, scheme.name)) for name in ("tflite", "openvino")}
-    numbers = ""
+    memory = {name: RESIDENT.get((name, target.cpu.arch, scheme.name)) for name in ("tflite", "openvino")}
+    numbers = []
     if tflite and openvino:
-        numbers = f"MiniLM, 64 tokens, measured: tflite {tflite[0]:,.4g}, openvino {openvino[0]:,.4g} {tflite[1]}"
+        numbers.append(f"MiniLM, 64 tokens, measured: tflite {tflite[0]:,.4g}, openvino {openvino[0]:,.4g} {tflite[1]}")
     if memory["tflite"] and memory["openvino"]:
-        numbers += (
-            f"{'; ' if numbers else ''}resident memory: tflite {memory['tflite'].factor:.1f}×, "
-            f"openvino {memory['openvino'].factor:.1f}× the file's bytes"
+        numbers.append(
+            f"resident memory: tflite {memory['tflite'].factor:.1f}×, openvino {memory['openvino'].factor:.1f}× "
+            "the file's bytes"
         )
-    if arch == "aarch64":
-        return "tflite", f"on {target.cpu.core} OpenVINO expands compressed weights to floats ({numbers})"
-    return (
-        "openvino",
-        f"OpenVINO runs texts at their own length on x86-64 from one copy of the weights ({numbers})",
-    )
+    measured = f" ({'; '.join(numbers)})" if numbers else ""
+    if target.cpu.arch == "x86_64":
+        return "openvino", f"OpenVINO runs texts at their own length on x86-64 from one copy of the weights{measured}"
+    if scheme.linear == "fp32" or scheme.activations == "static":
+        return "tflite", f"TFLite takes fewer instructions on {target.cpu.core}{measured}"
+    return "tflite", f"on {target.cpu.core} OpenVINO expands compressed weights to floats{measured}"
 
 
 def speed_warnings(backend: str, target: Target, scheme: Scheme) -> tuple[str, ...]:
