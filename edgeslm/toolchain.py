@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -89,11 +90,24 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:
     except BaseException:
         _end_group(process.pid)
         process.wait()
+        _await_end(process.pid)
         raise
     finally:
         if timer is not None:
             timer.cancel()
+    if timed_out:
+        _await_end(process.pid)
     return 124 if timed_out else process.returncode
+
+
+def _await_end(group: int) -> None:
+    """Killed processes take a moment to go, on a busy machine a long one."""
+    for _ in range(500):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
 
 
 def _end_group(pid: int) -> None:
