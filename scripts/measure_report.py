@@ -20,17 +20,28 @@ def write(results: Results, root: Path) -> None:
 
 
 def fit_resident(results: Results) -> dict[Key, tuple[float, float]]:
-    """(backend, arch, scheme) -> (factor, constant MiB) of the line through the peaks of the two models."""
-    fits = {}
-    for name, larger in results.get("resident", {}).items():
-        key, model = name.rsplit(" ", 1)
-        demo = results["resident"].get(f"{key} demo")
-        if model != "larger" or demo is None:
-            continue
-        factor = (larger["peak"] - demo["peak"]) / (larger["model_bytes"] - demo["model_bytes"])
-        backend, arch, scheme = key.split()
-        fits[backend, arch, scheme] = factor, (demo["peak"] - factor * demo["model_bytes"]) / MIB
-    return fits
+    """(backend, arch, scheme) -> (factor, constant MiB) of the line through the peaks of the two models.
+
+    The larger model has a smaller share of embeddings. Where a runtime unpacks all but those, the line would begin
+    below what a process takes without a model: then it begins where float32's does, and goes through the larger one.
+    """
+    peaks: dict[Key, dict[str, tuple[int, int]]] = {}
+    for name, found in results.get("resident", {}).items():
+        combination, model = name.rsplit(" ", 1)
+        peaks.setdefault(split(combination), {})[model] = found["model_bytes"], found["peak"]
+    lines = {key: line_through(*both.values()) for key, both in peaks.items() if len(both) == 2}
+    for key, (_, constant) in lines.items():
+        least = lines.get((*key[:2], "fp32"), (0.0, 0.0))[1]
+        if constant < least:
+            size, peak = peaks[key]["larger"]
+            lines[key] = (peak - least * MIB) / size, least
+    return lines
+
+
+def line_through(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    """Slope, and intercept in MiB, of the line through two points (model bytes, resident bytes)."""
+    factor = (other[1] - one[1]) / (other[0] - one[0])
+    return factor, (one[1] - factor * one[0]) / MIB
 
 
 def instructions(results: Results) -> dict[Key, float]:

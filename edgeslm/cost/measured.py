@@ -16,26 +16,30 @@ class Resident(NamedTuple):
 
 
 RESIDENT: dict[tuple[str, str, str], Resident] = {
-    ("openvino", "aarch64", "fp16"): Resident(3.83, 70),
+    ("openvino", "aarch64", "fp16"): Resident(3.64, 95),
     ("openvino", "aarch64", "fp32"): Resident(1.78, 95),
-    ("openvino", "aarch64", "int4"): Resident(9.71, 52),
-    ("openvino", "aarch64", "int8"): Resident(7.49, 67),
+    ("openvino", "aarch64", "int4"): Resident(8.79, 95),
+    ("openvino", "aarch64", "int8"): Resident(7.05, 95),
     ("openvino", "aarch64", "int8-static"): Resident(4.51, 143),
-    ("openvino", "aarch64", "int8-weight-only"): Resident(7.49, 66),
-    ("openvino", "x86_64", "fp16"): Resident(4.24, 79),
+    ("openvino", "aarch64", "int8-weight-only"): Resident(7.05, 95),
+    ("openvino", "x86_64", "fp16"): Resident(4.05, 103),
     ("openvino", "x86_64", "fp32"): Resident(2.00, 103),
     ("openvino", "x86_64", "int4"): Resident(1.66, 131),
     ("openvino", "x86_64", "int8"): Resident(1.61, 134),
     ("openvino", "x86_64", "int8-static"): Resident(2.93, 171),
     ("openvino", "x86_64", "int8-weight-only"): Resident(2.40, 123),
-    ("tflite", "aarch64", "fp16"): Resident(9.64, -64),
+    ("tflite", "aarch64", "fp16"): Resident(8.85, 38),
     ("tflite", "aarch64", "fp32"): Resident(1.57, 38),
     ("tflite", "aarch64", "int4"): Resident(1.59, 65),
     ("tflite", "aarch64", "int8"): Resident(1.72, 65),
-    ("tflite", "x86_64", "fp16"): Resident(2.42, 49),
+    ("tflite", "aarch64", "int8-static"): Resident(1.78, 66),
+    ("tflite", "aarch64", "int8-weight-only"): Resident(16.76, 38),
+    ("tflite", "x86_64", "fp16"): Resident(2.28, 67),
     ("tflite", "x86_64", "fp32"): Resident(0.81, 67),
     ("tflite", "x86_64", "int4"): Resident(0.92, 80),
     ("tflite", "x86_64", "int8"): Resident(0.94, 80),
+    ("tflite", "x86_64", "int8-static"): Resident(1.08, 78),
+    ("tflite", "x86_64", "int8-weight-only"): Resident(16.34, 67),
 }
 """(backend, arch, scheme) -> resident bytes."""
 
@@ -52,13 +56,13 @@ INSTRUCTIONS: dict[tuple[str, str, str], float] = {
     ("openvino", "cortex-a76", "int8"): 275.9,
     ("openvino", "cortex-a76", "int8-static"): 127.6,
     ("openvino", "cortex-a76", "int8-weight-only"): 275.9,
-    ("tflite", "cortex-a72", "fp16"): 249.6,
+    ("tflite", "cortex-a72", "fp16"): 250.3,
     ("tflite", "cortex-a72", "fp32"): 249.6,
     ("tflite", "cortex-a72", "int4"): 371.5,
     ("tflite", "cortex-a72", "int8"): 223.1,
     ("tflite", "cortex-a72", "int8-static"): 208.6,
     ("tflite", "cortex-a72", "int8-weight-only"): 250.2,
-    ("tflite", "cortex-a76", "fp16"): 243.9,
+    ("tflite", "cortex-a76", "fp16"): 244.7,
     ("tflite", "cortex-a76", "fp32"): 243.9,
     ("tflite", "cortex-a76", "int4"): 120.7,
     ("tflite", "cortex-a76", "int8"): 89.0,
@@ -67,5 +71,18 @@ INSTRUCTIONS: dict[tuple[str, str, str], float] = {
 }
 """(backend, core, scheme) -> millions of instructions per inference."""
 
-LATENCY_MS: dict[tuple[str, str, str], float] = {}
+LATENCY_MS: dict[tuple[str, str, str], float] = {
+    ("openvino", "x86_64", "fp16"): 8.66,
+    ("openvino", "x86_64", "fp32"): 8.99,
+    ("openvino", "x86_64", "int4"): 5.55,
+    ("openvino", "x86_64", "int8"): 5.41,
+    ("openvino", "x86_64", "int8-static"): 3.98,
+    ("openvino", "x86_64", "int8-weight-only"): 7.64,
+    ("tflite", "x86_64", "fp16"): 10.34,
+    ("tflite", "x86_64", "fp32"): 10.15,
+    ("tflite", "x86_64", "int4"): 6.89,
+    ("tflite", "x86_64", "int8"): 2.94,
+    ("tflite", "x86_64", "int8-static"): 3.03,
+    ("tflite", "x86_64", "int8-weight-only"): 10.40,
+}
 """(backend, "x86_64", scheme) -> milliseconds, MiniLM, 64 tokens, 2 threads, all taken in one interleaved run."""

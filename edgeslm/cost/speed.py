@@ -5,7 +5,10 @@ Both answers rest on cost/measured.py. Instruction counts compare two programs o
 
 from __future__ import annotations
 
-from edgeslm.cost.measured import INSTRUCTIONS, LATENCY_MS, RESIDENT
+from collections.abc import Mapping
+
+from edgeslm.cost.measured import INSTRUCTIONS, LATENCY_MS
+from edgeslm.cost.memory import resident_facts
 from edgeslm.quantize.schemes import Scheme
 from edgeslm.target import Target
 
@@ -13,6 +16,9 @@ from edgeslm.target import Target
 MEASURED_AS = {"cortex-a53": "cortex-a72", "x86-64-v3": "x86_64"}
 NO_GAIN = 0.97
 """A scheme that needs more than this share of float32's cost is called "not faster"."""
+MUCH_MORE = 1.5
+"""Resident memory this many times the other backend's decides, whatever the speed."""
+BACKENDS = ("tflite", "openvino")
 
 
 def scheme_cost(backend: str, target: Target, scheme: str) -> tuple[float, str] | None:
@@ -25,23 +31,34 @@ def scheme_cost(backend: str, target: Target, scheme: str) -> tuple[float, str] 
 
 
 def compare_backends(target: Target, scheme: Scheme) -> tuple[str, str]:
-    """The backend to take, and why, with both numbers."""
-    tflite, openvino = (scheme_cost(name, target, scheme.name) for name in ("tflite", "openvino"))
-    memory = {name: RESIDENT.get((name, target.cpu.arch, scheme.name)) for name in ("tflite", "openvino")}
-    numbers = []
-    if tflite and openvino:
-        numbers.append(f"MiniLM, 64 tokens, measured: tflite {tflite[0]:,.4g}, openvino {openvino[0]:,.4g} {tflite[1]}")
-    if memory["tflite"] and memory["openvino"]:
-        numbers.append(
-            f"resident memory: tflite {memory['tflite'].factor:.1f}×, openvino {memory['openvino'].factor:.1f}× "
-            "the file's bytes"
-        )
-    measured = f" ({'; '.join(numbers)})" if numbers else ""
+    """The backend to take, and why, with both numbers.
+
+    A board has little memory: where one backend takes much less, that decides, else the instructions do.
+    """
+    costs = {name: scheme_cost(name, target, scheme.name) for name in BACKENDS}
+    memory = {name: resident_facts(name, target.cpu.arch, scheme.name).factor for name in BACKENDS}
+    measured = f"measured: resident memory {_both(memory, '.1f')} × the file's bytes" + "".join(
+        f"; MiniLM, 64 tokens: {_both({name: cost[0] for name, cost in costs.items() if cost}, ',.4g')} {unit}"
+        for unit in sorted({cost[1] for cost in costs.values() if cost})
+    )
     if target.cpu.arch == "x86_64":
-        return "openvino", f"OpenVINO runs texts at their own length on x86-64 from one copy of the weights{measured}"
-    if scheme.linear == "fp32" or scheme.activations == "static":
-        return "tflite", f"TFLite takes fewer instructions on {target.cpu.core}{measured}"
-    return "tflite", f"on {target.cpu.core} OpenVINO expands compressed weights to floats{measured}"
+        return (
+            "openvino",
+            f"OpenVINO runs texts at their own length on x86-64 from one copy of the weights ({measured})",
+        )
+    lighter, heavier = sorted(BACKENDS, key=lambda name: memory[name])
+    if memory[heavier] >= MUCH_MORE * memory[lighter]:
+        expands = {
+            "openvino": "OpenVINO expands compressed weights to floats",
+            "tflite": "TFLite unpacks such weights to floats for every length",
+        }[heavier]
+        return lighter, f"on {target.cpu.core} {expands} ({measured})"
+    fewer = min(BACKENDS, key=lambda name: (costs[name] or (float("inf"), ""))[0])
+    return fewer, f"it takes fewer instructions on {target.cpu.core} ({measured})"
+
+
+def _both(values: Mapping[str, float], form: str) -> str:
+    return ", ".join(f"{name} {value:{form}}" for name, value in values.items())
 
 
 def speed_warnings(backend: str, target: Target, scheme: Scheme) -> tuple[str, ...]:
