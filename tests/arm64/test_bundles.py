@@ -78,10 +78,10 @@ def arguments() -> list[str]:
     return ["-m", "edgeslm_device", "run", *(part for text in TEXTS for part in ("--text", text)), "--json"]
 
 
-def run_on_pi(bundle: Path, site: str, cache: Path) -> NDArray[np.float32]:
-    """What the bundle's own device package answers on a Cortex-A72: Python imports it out of the bundle itself."""
+def run_on_pi(bundle: Path, site: str, cache: Path, core: str = "cortex-a72") -> NDArray[np.float32]:
+    """What the bundle's own device package answers there: Python imports it out of the bundle itself."""
     env = {"EDGESLM_DEVICE_CACHE": str(cache)}
-    return embeddings(run_python("cortex-a72", arguments(), site=site, env=env, path=[bundle]).stdout)
+    return embeddings(run_python(core, arguments(), site=site, env=env, path=[bundle]).stdout)
 
 
 def run_here(bundle: Path, cache: Path) -> NDArray[np.float32]:
@@ -106,6 +106,15 @@ def test_a_float_bundle_gives_the_numbers_of_x86(backend: str, build: Build, tin
     there = run_on_pi(bundle, SITES[backend], tmp_path / "pi")
     np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
     assert cosines(there[:1], there[1:2]).item() < 0.999  # the texts are told apart at all
+
+
+@pytest.mark.usefixtures("tflite")
+@pytest.mark.parametrize("core", ["cortex-a53", "cortex-a76"])
+def test_older_and_newer_cores_run_the_same_bundle(core: str, build: Build, tiny: Path, tmp_path: Path) -> None:
+    """The cores of a Raspberry Pi 3 and Zero 2 W, and of a 5; LiteRT has other kernels for each."""
+    bundle = build("tflite", "int8", tiny)
+    there = run_on_pi(bundle, "litert", tmp_path / "pi", core)
+    np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
 
 
 def test_the_demo_model_in_int8_is_the_model_of_x86(backend: str, build: Build, tmp_path: Path) -> None:
