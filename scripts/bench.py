@@ -80,7 +80,8 @@ def workloads(random: np.random.Generator) -> dict[str, list[Ids]]:
     def ids(length: int) -> Ids:
         return random.integers(1000, 29000, (1, length), dtype=np.int64)
 
-    work = {f"{length} tokens": [ids(length)] for length in LENGTHS}
+    # Several texts a turn: the first of a turn pays for caches that the contender before it has filled.
+    work = {f"{length} tokens": [ids(length) for _ in range(max(3, 256 // length))] for length in LENGTHS}
     if SNIPS.exists():
         words = [len(json.loads(line)["text"].split()) for line in SNIPS.read_text().splitlines()]
         # A WordPiece text of n words has about 1.2 n pieces and two special tokens.
