@@ -167,8 +167,10 @@ def larger_checkpoint() -> Path:
 def machine() -> dict[str, Any]:
     """What the figures depend on here: processor and versions, nothing that names the machine."""
     qemu = subprocess.run(["qemu-aarch64", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    features = Path("/proc/cpuinfo").read_text().split()
     return {
         "cpu": bench.cpu_name(),
+        "features": [name for name in ("avx2", "avx512_vnni", "avx512_bf16", "amx_int8") if name in features],
         "processors": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
         "qemu": qemu.splitlines()[0].split("(")[0].removeprefix("qemu-aarch64 version").strip(),

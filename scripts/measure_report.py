@@ -104,7 +104,8 @@ def write_tables(results: Results, path: Path) -> None:
 def machine_line(results: Results) -> str:
     here = results["machine"]["here"]
     return (
-        f"{here['date']}; {here['cpu']}, {here['processors']} virtual processors, {here['memory_gib']} GiB; "
+        f"{here['date']}; {here['cpu']} ({', '.join(here['features'])}), {here['processors']} virtual processors, "
+        f"{here['memory_gib']} GiB; "
         f"{', '.join(here['packages'])}; QEMU {here['qemu']}.\n"
     )
 
