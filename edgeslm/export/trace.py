@@ -7,6 +7,7 @@ import functools
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeslm.artifacts import Checkpoint
@@ -110,15 +111,21 @@ def _operator(error: BaseException) -> str:
 
 
 def _source(error: BaseException) -> str:
-    """The innermost source line outside torch, in whatever exception of the chain has one."""
+    """The innermost source line outside torch and edgeslm, in whatever exception of the chain has one."""
     current: BaseException | None = error
     while current is not None:
-        frames = [f for f in traceback.extract_tb(current.__traceback__) if "/torch/" not in f.filename]
-        frames = [f for f in frames if "/edgeslm/" not in f.filename]
+        frames = [f for f in traceback.extract_tb(current.__traceback__) if not f.filename.startswith(_inner_folders())]
         if frames:
             return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}"
         current = current.__cause__ or current.__context__
     return "unknown"
+
+
+def _inner_folders() -> tuple[str, str]:
+    """Of torch and of edgeslm: what happens in there says nothing about the model."""
+    import torch
+
+    return (str(Path(torch.__file__).parent), str(Path(__file__).resolve().parent.parent))
 
 
 def _layer(error: BaseException) -> str | None:
