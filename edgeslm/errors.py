@@ -14,6 +14,10 @@ EdgeslmError(message, hint)
 │ ├ MissingExtraError
 │ └ ToolFailedError         command, status, log file, its last lines
 ├ DeviceError           6   a device that does not answer as it must
+│ ├ DeviceNotFoundError     no such host, nothing listens there, it lets nobody in
+│ ├ UnfitDeviceError        architecture, glibc, Python or space are not what the bundle needs (all of them)
+│ ├ ConnectionLostError     in the middle of something
+│ └ ProbeTimeoutError       what was measured until then is kept
 ├ FidelityError         7   a gate was missed: the table, and which tensors
 ├ BundleError           8   tampered, truncated, of a newer schema, or in the way of the output
 ├ StorageError          9   the disk is full, or a folder cannot be written
@@ -118,6 +122,22 @@ class ToolFailedError(ToolchainError):
 
 class DeviceError(EdgeslmError):
     exit_code = 6
+
+
+class DeviceNotFoundError(DeviceError):
+    pass
+
+
+class UnfitDeviceError(DeviceError):
+    pass
+
+
+class ConnectionLostError(DeviceError):
+    pass
+
+
+class ProbeTimeoutError(DeviceError):
+    pass
 
 
 class FidelityError(EdgeslmError):

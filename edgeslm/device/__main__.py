@@ -1,4 +1,4 @@
-"""`python -m edgeslm_device run`: a bundle on the device it was built for."""
+"""`python -m edgeslm_device run` and `probe`: a bundle on the device it was built for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 from .errors import DeviceError, UsageError
 from .native_log import mute
+from .probe.command import add_probe, run_probe
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, run, print; an error is one line on stderr and its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return {"run": _run, "probe": run_probe}[options.command](options)
     except DeviceError as error:
         hint = f" -> {error.hint}" if error.hint else ""
         sys.stderr.write(f"error: {error.message}{hint}\n")
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m edgeslm_device", description="Run a bundle on this device.")
-    run = parser.add_subparsers(dest="command", required=True).add_parser(
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
         "run", help="run on texts", description="Run a bundle on texts: --text, --file, or a text per line on stdin."
     )
     run.add_argument("bundle", nargs="?", type=Path, default=_own_bundle(), help="default: the bundle this lies in")
@@ -40,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--file", type=Path, metavar="F", help="a file with a text per line; .npz for a plain module")
     run.add_argument("--threads", type=int, default=2, metavar="N", help="threads to compute with (default: 2)")
     run.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    add_probe(commands, _own_bundle())
     return parser
 
 

@@ -43,3 +43,7 @@ class StorageError(DeviceError):
     """A file cannot be written: the disk is full, or the cache folder is read-only."""
 
     exit_code = 9
+
+
+class NoEnergyError(DeviceError):
+    """This device does not tell what energy it takes, or stopped telling; a probe goes on without."""

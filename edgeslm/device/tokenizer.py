@@ -65,6 +65,12 @@ class Tokenizer:
         )
 
     @property
+    def vocabulary(self) -> int:
+        """How many tokens there are, added ones included."""
+        count: int = self._tokenizer.get_vocab_size()
+        return count
+
+    @property
     def mask_id(self) -> int | None:
         """The id of the token that fill-mask replaces, or None where there is no such token."""
         if self.mask_token is None:

@@ -1,0 +1,246 @@
+"""ProbeReport: what was measured of a bundle, where, and how far it can be believed.
+
+A number that was not measured is null, never zero, and `notes` says what a reader has to know beside the numbers.
+Times are only there where they are times of the device: a report with `emulated` true has instructions instead.
+The JSON Schema is docs/schema/probe.json. A field is added, never renamed or removed, within one schema version.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA_VERSION: Final = 1
+MAX_BYTES = 32 << 20
+"""Of a report's file; one with 1,000 runs of five lengths has 200 kB."""
+
+EnergySource = Literal["rapl", "battery", "hwmon", "meter"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BundlePart(_Part):
+    """Which bundle was measured."""
+
+    name: str
+    digest: str
+    task: str
+    target: str
+    target_title: str
+    target_core: str
+    backend: str
+    scheme: str
+    model_bytes: int  # of the model's files
+    fidelity_cosine_min: float | None
+
+
+class ConditionPart(_Part):
+    """The state of the device at one moment."""
+
+    clock_mhz: float | None  # the fastest core's, now
+    governor: str | None
+    temperature_c: float | None  # the hottest zone's
+    throttle_events: int | None  # since boot, where the kernel counts them
+    load_average: float | None  # of the last minute
+    memory_available_mib: float | None
+
+
+class DevicePart(_Part):
+    """What ran the probe."""
+
+    machine: str  # aarch64, x86_64
+    cpu: str | None  # model name or part
+    core: str | None  # edgeslm's name for it (cortex-a72), where it is known
+    cores: int
+    board: str | None
+    virtual: str | None  # the hypervisor or emulator, where one shows itself
+    clock_max_mhz: float | None
+    memory_mib: float | None
+    system: str | None  # the distribution's name
+    kernel: str | None
+    glibc: str | None
+    is_target: bool  # whether this is the kind of device that the bundle was built for
+    before: ConditionPart
+    after: ConditionPart | None
+    throttled: bool | None  # None where the device does not tell
+
+
+class RuntimePart(_Part):
+    """What ran the model."""
+
+    name: str  # ai-edge-litert, openvino, tflite_runtime
+    version: str | None
+    python: str
+    threads: int
+
+
+class LatencyPart(_Part):
+    """Milliseconds of one inference, batch 1, on the device's monotonic clock."""
+
+    p50: float
+    p90: float
+    p99: float
+    mean: float
+    min: float
+    max: float
+    runs: int
+    discarded: int  # readings that cannot be: the device's clock went backwards
+
+
+class InstructionsPart(_Part):
+    """Guest instructions of one inference in one thread, counted by the emulator. They are no times."""
+
+    per_inference: float  # the median of the runs
+    per_token: float | None  # by the text's tokens; None for a plain module
+    runs: int
+    spread: float  # (most - least) / median: how far the count is deterministic
+
+
+class LengthPart(_Part):
+    """One length bucket; a plain module has a single one, without tokens."""
+
+    tokens: int | None
+    warm_up_runs: int
+    latency_ms: LatencyPart | None
+    samples_ms: tuple[float, ...]  # in the order they were taken; empty when emulated
+    instructions: InstructionsPart | None
+
+
+class ThroughputPart(_Part):
+    """Texts handed over in batches, tokenizing included; examples for a plain module."""
+
+    batch: int
+    batches: int
+    texts_per_s: float
+    tokens_per_s: float | None
+
+
+class MemoryPart(_Part):
+    """Of the process that ran the model, in MiB. Under an emulator its own memory is taken off."""
+
+    rss: float | None
+    peak_rss: float | None
+    private: float | None  # not shared, not mapped from a file
+
+
+class EnergyPart(_Part):
+    """Joules per inference at the reference length, or why there are none."""
+
+    measured: bool
+    source: EnergySource | None = None
+    joules_per_inference: float | None = None  # everything that the source sees
+    above_idle: float | None = None  # the same less what the device took while it idled before
+    idle_watts: float | None = None
+    active_watts: float | None = None
+    inferences: int | None = None
+    why_not: str | None = None
+
+
+class OperatorPart(_Part):
+    """One operator of the runtime's own profile, in the order it ran."""
+
+    kind: str  # the runtime's word for it: "Fully Connected (NC, QD8, F32, QC8W) GEMM"
+    layer: str | None  # the checkpoint's module: "encoder.layer.0.attention.self.query"
+    ms: float | None
+    instructions: float | None
+
+
+class LayerPart(_Part):
+    """All operators of one layer, or of one kind where no layer is known."""
+
+    layer: str
+    operators: int
+    ms: float | None
+    instructions: float | None
+    share: float  # of the whole profile
+
+
+class ProfilePart(_Part):
+    """Where an inference's time or instructions go. Profiling has a cost of its own: shares count, not sums."""
+
+    tokens: int | None
+    runs: int
+    operators: tuple[OperatorPart, ...]
+    layers: tuple[LayerPart, ...]  # the largest first
+    covered: float | None  # share of the unprofiled inference that the operators add up to
+
+
+class EstimatedLength(_Part):
+    tokens: int | None
+    ms: float
+    error_ms: float
+
+
+class EstimatePart(_Part):
+    """Milliseconds foretold for a board from its instructions and bytes; only with the measurements behind it."""
+
+    core: str
+    board: str
+    lengths: tuple[EstimatedLength, ...]
+    ns_per_instruction: float
+    ns_per_byte: float
+    points: int  # measured (instructions, bytes, ms) triples that the fit rests on
+    error: float  # largest relative error when each measured bundle is foretold from the others
+    basis: tuple[str, ...]  # the reports it rests on: "NAME (digest, threads, date)"
+
+
+class ProbeReport(_Part):
+    """`edgeslm probe --json`, and the file that is kept."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    edgeslm: str
+    complete: bool
+    problem: str | None  # what ended the probe early
+    missing: tuple[str, ...]  # sections that were not reached
+    via: str  # local, qemu, ssh://user@host:port
+    emulated: bool
+    started_at: str  # UTC, ISO 8601, of the machine that ran the command
+    duration_s: float
+    bundle: BundlePart
+    device: DevicePart
+    runtime: RuntimePart
+    reference_tokens: int | None  # the length of the figures below
+    latency_ms: LatencyPart | None
+    instructions: InstructionsPart | None
+    load_ms: float | None  # opening the bundle in a fresh process, packing of weights included
+    reload_ms: float | None  # opening it once more: packed weights are reused
+    first_run_ms: float | None
+    peak_rss_mib: float | None
+    memory: MemoryPart
+    lengths: tuple[LengthPart, ...]
+    throughput: tuple[ThroughputPart, ...]
+    energy: EnergyPart
+    profile: ProfilePart | None
+    estimate: EstimatePart | None
+    notes: tuple[str, ...] = Field(default=())
+
+    @property
+    def title(self) -> str:
+        """What tells this report from others: the bundle and where it ran."""
+        return f"{self.bundle.name} {self.bundle.backend} {self.bundle.scheme} on {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where it ran, in a few words."""
+        device = self.device.board or self.device.cpu or self.device.machine
+        core = self.device.core or device
+        return f"emulated {core}" if self.emulated else device
+
+
+def parse_report(content: bytes, where: str) -> ProbeReport:
+    """Check a report's JSON. Raises ConfigError that names the field."""
+    from edgeslm.errors import ConfigError
+
+    try:
+        return ProbeReport.model_validate_json(content)
+    except ValidationError as error:
+        mistakes = error.errors()
+        first = mistakes[0]
+        field = ".".join(map(str, first["loc"])) or "document"
+        more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+        raise ConfigError(
+            f"{where} is no probe report: {field}: {first['msg']}{more}", "edgeslm probe BUNDLE -o FILE writes one"
+        ) from None

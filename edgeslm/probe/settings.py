@@ -1,0 +1,42 @@
+"""What a probe is asked for, and the words for it that the device package understands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+"""One line of the device's answer: a JSON object with the key `section`. docs/probe.md describes them all."""
+OnEvent = Callable[[Event], None]
+
+GRACE_S = 15.0
+"""The device ends its probe at the time limit by itself; what takes this much longer is ended from here."""
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """How to measure; the command line's flags."""
+
+    runs: int = 50  # timed inferences for each length
+    threads: int = 2
+    lengths: tuple[int, ...] = ()  # length buckets in tokens; all, if not given
+    time_limit_s: float = 600.0  # of the measuring itself, not of copying and installing
+    meter: str | None = None  # a power meter's serial device or tcp://HOST:PORT, as the device sees it
+
+
+def device_arguments(bundle: str | Path, settings: ProbeSettings) -> list[str]:
+    """What comes after `python3` on the device, whose PYTHONPATH names the bundle: its own device package runs.
+
+    It prints one event a line on stdout. It ends by itself at the time limit, and as soon as its stdin is closed, so
+    that nothing goes on measuring on a device whose connection is lost.
+    """
+    arguments = ["-m", "edgeslm_device", "probe", str(bundle), "--events"]
+    arguments += ["--runs", str(settings.runs), "--threads", str(settings.threads)]
+    arguments += ["--time-limit", f"{settings.time_limit_s:g}"]
+    for tokens in settings.lengths:
+        arguments += ["--length", str(tokens)]
+    if settings.meter:
+        arguments += ["--meter", settings.meter]
+    return arguments

@@ -1,0 +1,1 @@
+"""Ways to a device: siblings that never import each other."""
