@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from edgeslm import answers
 from edgeslm.bundle.manifest import Manifest
+from edgeslm.probe.compare import CompareAnswer
+from edgeslm.probe.report import ProbeReport
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
 
@@ -21,6 +23,8 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "build": answers.BuildAnswer,
     "inspect": answers.InspectAnswer,
     "run": answers.RunAnswer,
+    "probe": ProbeReport,
+    "compare": CompareAnswer,
     "doctor": answers.DoctorAnswer,
     "error": answers.ErrorAnswer,
     "manifest": Manifest,

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, doctor, inspect, plan, run, targets
+from edgeslm.cli import build, compare, doctor, inspect, plan, run, targets
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -30,7 +30,7 @@ def edgeslm() -> None:
     """
 
 
-for command in (targets.targets, plan.plan, build.build, inspect.inspect, run.run, doctor.doctor):
+for command in (targets.targets, plan.plan, build.build, inspect.inspect, run.run, compare.compare, doctor.doctor):
     edgeslm.add_command(command)
 
 
