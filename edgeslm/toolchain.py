@@ -10,8 +10,9 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgeslm.errors import MissingToolError, ToolFailedError
@@ -61,6 +62,50 @@ def run_tool(
     return log
 
 
+def stream_tool(
+    command: Sequence[str],
+    on_line: Callable[[str], None],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+    hint: str | None = None,
+) -> None:
+    """Run `command` to its end, its stdin held open, and hand over each line of its stdout as it comes.
+
+    stderr goes into `log`. `env` is the whole environment. Raises as `run_tool` does; the process group is gone
+    afterwards, also where `on_line` raises.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as sink:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                env=env,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise MissingToolError(f"{command[0]} cannot be started: {error.strerror}", hint) from error
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with stdin, stdout, _time_limit(process, timeout_s) as timed_out:
+            try:
+                for line in stdout:
+                    on_line(line.decode(errors="replace").rstrip("\r\n"))
+                process.wait()
+            finally:
+                _end_group(process.pid)
+                process.wait()
+                _await_end(process.pid)
+    status = 124 if timed_out else process.returncode
+    if status != 0:
+        raise ToolFailedError(command, status, log, last_lines(log), hint)
+
+
 def last_lines(log: Path, count: int = TAIL_LINES) -> str:
     """The last lines of a log; progress bars that rewrite a line count as their final state."""
     with log.open("rb") as source:
@@ -72,32 +117,36 @@ def last_lines(log: Path, count: int = TAIL_LINES) -> str:
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:
     """Exit status; the whole process group is gone afterwards."""
-    timed_out = False
-
-    def on_alarm() -> None:
-        nonlocal timed_out
-        timed_out = True
-        _end_group(process.pid)
-
-    timer = None
-    if timeout_s is not None:
-        import threading
-
-        timer = threading.Timer(timeout_s, on_alarm)
-        timer.start()
-    try:
-        process.wait()
-    except BaseException:
-        _end_group(process.pid)
-        process.wait()
-        _await_end(process.pid)
-        raise
-    finally:
-        if timer is not None:
-            timer.cancel()
+    with _time_limit(process, timeout_s) as timed_out:
+        try:
+            process.wait()
+        except BaseException:
+            _end_group(process.pid)
+            process.wait()
+            _await_end(process.pid)
+            raise
     if timed_out:
         _await_end(process.pid)
     return 124 if timed_out else process.returncode
+
+
+@contextlib.contextmanager
+def _time_limit(process: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[list[bool]]:
+    """End the process group after `timeout_s`; the list then holds something."""
+    timed_out: list[bool] = []
+
+    def on_alarm() -> None:
+        timed_out.append(True)
+        _end_group(process.pid)
+
+    timer = threading.Timer(timeout_s, on_alarm) if timeout_s is not None else None
+    if timer is not None:
+        timer.start()
+    try:
+        yield timed_out
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def _await_end(group: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,3 +41,23 @@ def device_arguments(bundle: str | Path, settings: ProbeSettings) -> list[str]:
     if settings.meter:
         arguments += ["--meter", settings.meter]
     return arguments
+
+
+def parse_event(line: str) -> Event | None:
+    """One line of the device's stdout, or None where a library printed something of its own."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("section"), str) else None
+
+
+def on_line(on_event: OnEvent) -> Callable[[str], None]:
+    """What takes the device's stdout line by line and hands over its events."""
+
+    def take(line: str) -> None:
+        event = parse_event(line)
+        if event is not None:
+            on_event(event)
+
+    return take

@@ -8,19 +8,15 @@ file `complete`, written last, tells a whole one from one whose installation was
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from edgeslm.cache import explain_full_disk
+from edgeslm.data_folder import alone, data_folder
 from edgeslm.digest import file_digest
 from edgeslm.errors import MissingToolError, ToolFailedError
 from edgeslm.toolchain import run_tool
@@ -40,7 +36,7 @@ class Environment:
 
     @property
     def folder(self) -> Path:
-        return _data_folder() / "envs" / f"{self.name}-{file_digest(self.lock_file)[:16]}"
+        return data_folder() / "envs" / f"{self.name}-{file_digest(self.lock_file)[:16]}"
 
     @property
     def python(self) -> Path:
@@ -98,7 +94,7 @@ def install(name: str, log: Path) -> None:
     """
     environment = ENVIRONMENTS[name]
     folder = environment.folder
-    with explain_full_disk(folder), _alone(folder):
+    with explain_full_disk(folder), alone(folder):
         if environment.complete:
             return
         shutil.rmtree(folder, ignore_errors=True)  # what a killed installation left
@@ -113,21 +109,6 @@ def install(name: str, log: Path) -> None:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-
-
-def _data_folder() -> Path:
-    """EDGESLM_DATA, or the user's data folder (XDG_DATA_HOME/edgeslm)."""
-    override = os.environ.get("EDGESLM_DATA")
-    return Path(override) if override else Path(platformdirs.user_data_dir("edgeslm"))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Only one process at a time installs into this folder; the others wait for it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _find_pythons(environment: Environment) -> list[Path]:

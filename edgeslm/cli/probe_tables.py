@@ -1,0 +1,151 @@
+"""A probe's figures on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeslm.cli.console import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeslm.probe.report import ProbeReport
+    from edgeslm.probe.run import Outcome
+
+SHOWN_LAYERS = 8
+
+
+def print_report(report: ProbeReport) -> None:
+    """One report: its lengths, what the device takes, where the time goes."""
+    bundle = report.bundle
+    click.echo()
+    title = f"{bundle.name} ({bundle.backend}, {bundle.scheme}) on {report.place}"
+    click.echo(click.style(title, bold=True) + (f"   INCOMPLETE: {report.problem}" if report.problem else ""))
+    if report.lengths:
+        (_print_counts if report.emulated else _print_latencies)(report)
+        click.echo()
+    print_table(None, [[name, value] for name, value in _facts(report) if value])
+    if report.estimate is not None:
+        _print_estimate(report)
+    if report.profile is not None:
+        _print_layers(report)
+
+
+def print_hosts(outcomes: Sequence[Outcome]) -> None:
+    """Several devices side by side."""
+    rows = []
+    for outcome in outcomes:
+        report = outcome.report
+        if report is None:
+            rows.append([outcome.request.via, "", "", "", "", outcome.error.message if outcome.error else ""])
+            continue
+        rows.append(
+            [
+                outcome.request.via,
+                report.place,
+                f"{report.latency_ms.p50:.2f} ms" if report.latency_ms else "",
+                f"{report.latency_ms.p99:.2f} ms" if report.latency_ms else "",
+                _mib(report.peak_rss_mib),
+                "ok" if report.complete else report.problem or "",
+            ]
+        )
+    click.echo()
+    print_table(["device", "is", "p50", "p99", "peak memory", ""], [_first_lines(row) for row in rows], right={2, 3, 4})
+
+
+def _first_lines(row: list[str]) -> list[str]:
+    return [cell.splitlines()[0] if cell else "" for cell in row]
+
+
+def _print_latencies(report: ProbeReport) -> None:
+    print_table(
+        ["tokens", "p50 ms", "p90 ms", "p99 ms", "mean ms", "min ms", "runs"],
+        [
+            [_tokens(part.tokens), *(f"{ms:.2f}" for ms in (at.p50, at.p90, at.p99, at.mean, at.min)), f"{at.runs}"]
+            for part in report.lengths
+            for at in (part.latency_ms,)
+            if at is not None
+        ],
+        right=set(range(7)),
+    )
+
+
+def _print_counts(report: ProbeReport) -> None:
+    print_table(
+        ["tokens", "instructions", "per token", "runs", "spread"],
+        [
+            [
+                _tokens(part.tokens),
+                f"{count.per_inference / 1e6:,.2f} M",
+                "" if count.per_token is None else f"{count.per_token / 1e6:,.3f} M",
+                f"{count.runs}",
+                f"{count.spread:.4%}",
+            ]
+            for part in report.lengths
+            for count in (part.instructions,)
+            if count is not None
+        ],
+        right=set(range(5)),
+    )
+
+
+def _facts(report: ProbeReport) -> list[tuple[str, str]]:
+    device, energy = report.device, report.energy
+    throughput = ", ".join(f"{part.texts_per_s:.1f}/s in batches of {part.batch}" for part in report.throughput)
+    joules = ""
+    if energy.measured and energy.joules_per_inference is not None and energy.above_idle is not None:
+        joules = f"{energy.joules_per_inference * 1e3:.2f} mJ per inference ({energy.source}), "
+        joules += f"{energy.above_idle * 1e3:.2f} mJ above idle"
+    clock = f", {device.before.clock_mhz:.0f} MHz" if device.before.clock_mhz else ""
+    heat = f", {device.before.temperature_c:.0f} °C" if device.before.temperature_c else ""
+    return [
+        ("load", "" if report.load_ms is None else f"{report.load_ms:.0f} ms, again {_ms(report.reload_ms)}"),
+        ("first run", _ms(report.first_run_ms)),
+        ("throughput", throughput),
+        ("memory", f"{_mib(report.peak_rss_mib)} at most, {_mib(report.memory.private)} private"),
+        ("energy", joules or f"not measured: {energy.why_not}"),
+        ("device", f"{device.cpu or device.machine}, {device.cores} cores{clock}{heat}"),
+        ("runtime", f"{report.runtime.name} {report.runtime.version or ''}, {report.runtime.threads} threads"),
+    ]
+
+
+def _print_estimate(report: ProbeReport) -> None:
+    estimate = report.estimate
+    assert estimate is not None
+    click.echo()
+    click.echo(
+        f"Predicted for {estimate.board} from {estimate.points} measured and counted lengths "
+        f"(off by up to {estimate.error:.1%} where it could be checked)"
+    )
+    print_table(
+        ["tokens", "predicted ms", "±"],
+        [[_tokens(part.tokens), f"{part.ms:.2f}", f"{part.error_ms:.2f}"] for part in estimate.lengths],
+        right={0, 1, 2},
+    )
+
+
+def _print_layers(report: ProbeReport) -> None:
+    profile = report.profile
+    assert profile is not None
+    what = "instructions" if report.emulated else "time"
+    click.echo()
+    click.echo(f"Where the {what} goes" + (f", at {profile.tokens} tokens" if profile.tokens else ""))
+    rows = [[f"{layer.share:.1%}", layer.layer] for layer in profile.layers[:SHOWN_LAYERS]]
+    rest = profile.layers[SHOWN_LAYERS:]
+    if rest:
+        rows.append([f"{sum(layer.share for layer in rest):.1%}", f"{len(rest)} more"])
+    print_table(None, rows, right={0})
+
+
+def _tokens(tokens: int | None) -> str:
+    return "–" if tokens is None else f"{tokens}"
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} ms"
+
+
+def _mib(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} MiB"

@@ -1,0 +1,71 @@
+"""What a reader has to know beside a report's numbers, so that they say no more than was measured."""
+
+from __future__ import annotations
+
+from edgeslm.probe.report import ProbeReport
+from edgeslm.probe.settings import Event, ProbeSettings
+from edgeslm.target import Target
+
+BUSY = 0.5
+"""Load average per core from which on other work may have slowed the probe down."""
+STEPPED_S = 1.0
+STEADY_GOVERNORS = frozenset({"performance", "userspace"})
+UNSTEADY_COUNT = 0.001
+"""Counts of the same work that differ by more than this share are not deterministic."""
+
+
+def notes(
+    report: ProbeReport, settings: ProbeSettings, target: Target, profile: Event, after: Event, end: Event
+) -> tuple[str, ...]:
+    """Plain sentences, the most important first."""
+    found = [*_place_notes(report, target), *_condition_notes(report), *_clock_notes(report, after, end)]
+    if report.emulated and settings.threads != report.runtime.threads:
+        found.append(f"counted in one thread, whatever --threads says ({settings.threads})")
+    unsteady = [part for part in report.lengths if part.instructions and part.instructions.spread > UNSTEADY_COUNT]
+    if unsteady:
+        worst = max(part.instructions.spread for part in unsteady if part.instructions)
+        found.append(f"instruction counts of the same work differ by up to {worst:.2%}")
+    if profile.get("why_not"):
+        found.append(f"no profile by operator: {profile['why_not']}")
+    return tuple(found)
+
+
+def _place_notes(report: ProbeReport, target: Target) -> list[str]:
+    device, found = report.device, []
+    if report.emulated:
+        core = device.core or device.machine
+        if report.instructions or any(part.instructions for part in report.lengths):
+            found.append(f"emulated {core}: instructions are counted, times of the device are not known")
+        else:
+            found.append(f"the device is an emulator ({core}): its times are not shown; --via qemu counts instructions")
+    if not device.is_target:
+        place = device.board or device.core or device.cpu or device.machine
+        found.append(f"measured on {place}, which is no {target.title}: these figures are not that device's")
+    if device.virtual:
+        found.append(f"a virtual machine ({device.virtual}): it shares its processor with others")
+    return found
+
+
+def _condition_notes(report: ProbeReport) -> list[str]:
+    device, found = report.device, []
+    if device.throttled:
+        found.append("the device slowed itself down while it was measured (heat or power): cool it and probe again")
+    load = device.before.load_average
+    if load is not None and load / max(1, device.cores) > BUSY:
+        found.append(f"the device was busy before the probe began: load {load:.2f} on {device.cores} cores")
+    if device.before.governor and device.before.governor not in STEADY_GOVERNORS:
+        found.append(f"the clock follows the load (governor {device.before.governor}); performance is steadier")
+    return found
+
+
+def _clock_notes(report: ProbeReport, after: Event, end: Event) -> list[str]:
+    found = []
+    backwards = max(
+        sum(part.latency_ms.discarded for part in report.lengths if part.latency_ms), after.get("clock_backwards", 0)
+    )
+    if backwards:
+        found.append(f"the device's clock went backwards: {backwards} readings that cannot be are left out")
+    stepped = end.get("wall_clock_stepped_s", 0.0)
+    if abs(stepped) >= STEPPED_S:
+        found.append(f"the device's date was set by {stepped:+.0f} s meanwhile; no duration here rests on it")
+    return found
