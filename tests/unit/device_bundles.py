@@ -201,7 +201,9 @@ def members(model: TinyModel, runtime: str, **changes: Any) -> dict[str, bytes]:
     """A bundle's members. `changes` are put into its manifest."""
     made = RUNTIMES[runtime](model)
     files = {**made, "tokenizer/tokenizer.json": tokenizer_json()}
-    files.update({f"edgeslm_device/{source.name}": source.read_bytes() for source in DEVICE.glob("*.py")})
+    files.update(
+        {f"edgeslm_device/{source.relative_to(DEVICE)}": source.read_bytes() for source in DEVICE.rglob("*.py")}
+    )
     labels = LABELS[: len(model.head)] if "classification" in model.task else []
     manifest = {
         "schema_version": 1,

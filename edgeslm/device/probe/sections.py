@@ -38,7 +38,7 @@ COUNTED_WARM_UP, COUNTED_RUNS = 1, 2
 """Under an emulator, instead of the runs asked for: it is slow, and counts do not vary."""
 PROFILED_RUNS = 5
 BATCHES = (1, 8, 32)
-BATCH_S = 1.0
+BATCH_S = 0.5
 """At least this long for each batch size, and at least one batch."""
 EXAMPLE_LENGTHS = (16, 32, 64, 128, 256)
 
