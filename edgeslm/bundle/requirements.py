@@ -18,6 +18,14 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 PYTHONS = ("3.11", "3.12", "3.13")
 """Raspberry Pi OS 12 has Python 3.11, Ubuntu 24.04 has 3.12, Raspberry Pi OS 13 has 3.13."""
 
+OLDEST_GLIBC: dict[tuple[str, str], tuple[int, int]] = {
+    ("ai-edge-litert", "aarch64"): (2, 28),
+    ("ai-edge-litert", "x86_64"): (2, 27),
+    ("openvino", "aarch64"): (2, 35),
+    ("openvino", "x86_64"): (2, 28),
+}
+"""Runtime and architecture -> the glibc that the pinned wheels need, by their platform tags."""
+
 GLIBC = (35, 31, 28, 27, 26, 17)
 """Minor versions of glibc 2 whose wheels a device takes: Raspberry Pi OS 12 has glibc 2.36."""
 

@@ -1,0 +1,153 @@
+"""Install what a bundle's requirements.txt pins into a virtual environment on the device.
+
+An environment is named by the digest of requirements.txt and the Python's version, so that bundles share it. It is
+made beside its place and renamed when it is complete; its scripts name the wrong folder then, so everything is called
+as `bin/python -m`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeslm.bundle.manifest import Manifest
+from edgeslm.cache import cache_folder
+from edgeslm.digest import json_digest
+from edgeslm.errors import ConnectionLostError, DeviceError, UnfitDeviceError
+from edgeslm.remote.command import Ended, run_program, run_script
+from edgeslm.remote.connection import Connection
+from edgeslm.remote.preflight import Python
+
+REQUIREMENTS = "requirements.txt"
+INSTALL_S = 3600.0
+"""A Raspberry Pi Zero 2 W with a slow card and a slow network needs some ten minutes."""
+TOO_SLOW = "is its network or its disk failing? edgeslm build … --vendor-wheels needs no network on the device"
+VENV_BYTES = 20 << 20
+"""Of an environment with nothing in it but pip."""
+INSTALLED_BYTES: dict[tuple[str, str], int] = {
+    ("ai-edge-litert", "aarch64"): 0,
+    ("ai-edge-litert", "x86_64"): 0,
+    ("openvino", "aarch64"): 0,
+    ("openvino", "x86_64"): 0,
+}
+"""Of the packages that are pinned for a runtime on an architecture, unpacked, with byte code, measured with du."""
+
+_NO_NETWORK = re.compile(
+    r"name resolution|Name or service not known|Failed to establish a new connection|Network is unreachable"
+    r"|Connection refused|No route to host|timed out|ProxyError|nodename nor servname"
+)
+
+_MAKE = """
+python=$1 work=$2 requirements=$3 wheels=$4
+rm -rf -- "$work" && mkdir -p -- "$work/tmp" || exit 1
+# Not on /tmp, which may lie in memory; and nothing is left in the user's pip cache.
+TMPDIR=$work/tmp
+export TMPDIR
+unset PYTHONPATH PYTHONHOME
+"$python" -m venv "$work/venv" || exit 1
+set -- --no-compile --no-cache-dir --disable-pip-version-check --no-input --require-hashes --only-binary=:all:
+if [ -n "$wheels" ]; then set -- "$@" --no-index --find-links "$wheels"; fi
+exec "$work/venv/bin/python" -m pip install "$@" -r "$requirements"
+"""
+
+_PLACE = 'rm -rf -- "$2" && mkdir -p -- "${2%/*}" && mv -- "$1/venv" "$2" && rm -rf -- "$1"'
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment on the device. `made` where it was not there before."""
+
+    folder: str
+    made: bool
+
+    @property
+    def python(self) -> str:
+        return f"{self.folder}/bin/python"
+
+
+def environment_folder(base: str, manifest: Manifest, python: Python) -> str:
+    """Where the environment of a bundle goes."""
+    key = json_digest([manifest.files[REQUIREMENTS].sha256, python.version, manifest.target.cpu.arch])
+    return f"{base}/venvs/{key[:16]}"
+
+
+async def is_installed(connection: Connection, folder: str) -> bool:
+    """Whether the environment is there, complete, and its Python still is."""
+    ended = await run_script(connection, '"$1/bin/python" -c ""', folder, doing="looking for its packages")
+    return ended.ok
+
+
+async def install(
+    connection: Connection,
+    bundle: str,
+    folder: str,
+    python: Python,
+    *,
+    vendored: bool,
+    announce: Callable[[str], None] = lambda line: None,
+) -> Environment:
+    """Make the environment `folder` for the bundle that lies unpacked in `bundle`.
+
+    `vendored`: the bundle brings its wheels. pip's log is kept in edgeslm's cache folder when it fails. Raises
+    DeviceError with its last lines, UnfitDeviceError on a full disk.
+    """
+    work = f"{folder}.new"
+    log: list[bytes] = []
+
+    def take(line: bytes) -> None:
+        log.append(line)
+        text = line.decode(errors="replace").strip()
+        if text.startswith(("Installing collected", "Downloading", "Processing")):
+            announce(text.split(" (")[0][:100])
+
+    wheels = f"{bundle}/wheels" if vendored else ""
+    script = ["sh", "-c", f"exec 2>&1\n{_MAKE}", "sh", python.path, work, f"{bundle}/{REQUIREMENTS}", wheels]
+    try:
+        ended = await run_program(
+            connection,
+            script,
+            take,
+            environment={},
+            doing="installing packages",
+            time_limit_s=INSTALL_S,
+            too_slow=TOO_SLOW,
+        )
+        if not ended.ok:
+            raise _failed(connection, ended, b"\n".join(log).decode(errors="replace"), vendored)
+        placed = await run_script(connection, _PLACE, work, folder, doing="putting the packages in place")
+        if not placed.ok:
+            raise DeviceError(f"{connection.address}: {folder} cannot be put in its place: it {placed.how}")
+    except ConnectionLostError:
+        raise
+    except BaseException:
+        if not connection.ssh.is_closed():
+            await run_script(connection, 'rm -rf -- "$1"', work, doing="removing what was installed")
+        raise
+    return Environment(folder, True)
+
+
+def _failed(connection: Connection, ended: Ended, log: str, vendored: bool) -> DeviceError:
+    kept = _keep_log(connection, log)
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()][-12:]
+    tail = "".join(f"\n         {line}" for line in lines)
+    end = f"was ended by signal {ended.signal}" if ended.signal else f"ended with status {ended.status}"
+    what = f"{connection.address}: installing the bundle's packages {end}; its last lines:{tail}"
+    if "No space left on device" in log:
+        return UnfitDeviceError(f"{connection.address}: the disk is full while packages are installed{tail}",
+                                "free some space there, or --remote-dir names a folder on another disk")  # fmt: skip
+    if not vendored and _NO_NETWORK.search(log):
+        return DeviceError(
+            what, f"the device reaches no package index: edgeslm build … --vendor-wheels puts the packages into the"
+            f" bundle; the whole log is in {kept}"
+        )  # fmt: skip
+    return DeviceError(what, f"the whole log is in {kept}")
+
+
+def _keep_log(connection: Connection, log: str) -> Path:
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", str(connection.address).removeprefix("ssh://")).strip("-")
+    file = cache_folder() / "logs" / f"install-{name}.log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(log)
+    return file
