@@ -23,17 +23,17 @@ from tests.arm64 import userland
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGESLM = str(Path(sys.executable).with_name("edgeslm"))
-PROBE = ROOT / "scripts" / "measure_probe.py"
 OUT = ROOT / "build" / "measure"
 RESULTS = ROOT / "build" / "measurements.json"
 BACKENDS = ("tflite", "openvino")
 SCHEMES = ("fp32", "fp16", "int8", "int8-weight-only", "int8-static", "int4")
 CORES = ("cortex-a72", "cortex-a76")
-SITES = {"tflite": "litert", "openvino": "openvino"}
 TARGETS = {"aarch64": "rpi4", "x86_64": "linux-x86_64"}
 MODELS = ("demo", "larger")
 KINDS = ("resident", "instructions", "latency")
 ROUNDS = 30
+TOKENS = 64
+MIB = 1 << 20
 
 
 def main() -> int:
@@ -65,29 +65,23 @@ def measure_resident(backends: Sequence[str], schemes: Sequence[str]) -> None:
                     bundle = built(model, backend, scheme, arch)
                     if bundle is None:
                         continue
-                    found = probe(arch, "cortex-a72", "resident", bundle, backend)
-                    found["model_bytes"] = model_bytes(bundle)
-                    keep("resident", f"{backend} {arch} {scheme} {model}", found)
+                    memory = probe(bundle, ["--via", "qemu"] if arch == "aarch64" else [])["memory"]
+                    found = {"after": round(memory["rss"] * MIB), "peak": round(memory["peak_rss"] * MIB)}
+                    keep(
+                        "resident", f"{backend} {arch} {scheme} {model}", {**found, "model_bytes": model_bytes(bundle)}
+                    )
 
 
 def count_instructions(backends: Sequence[str], schemes: Sequence[str]) -> None:
     """Guest instructions of one inference of 64 tokens in one thread, counted by the emulator's plugin."""
-    plugin, counts = OUT / "instructions.so", OUT / "counts.txt"
-    OUT.mkdir(parents=True, exist_ok=True)
-    source = PROBE.with_name("measure_instructions.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-fvisibility=hidden", "-shared", "-fPIC", "-o", plugin, source], check=True)
     for backend in backends:
         for scheme in schemes:
             bundle = built("demo", backend, scheme, "aarch64")
             if bundle is None:
                 continue
             for core in CORES:
-                counts.unlink(missing_ok=True)
-                probe("aarch64", core, "instructions", bundle, backend, ["-plugin", f"file={plugin},counts={counts}"])
-                # Start, nothing between two markers, a step of the loop; then inference and step in turn.
-                _, nothing, _, *lines = map(int, counts.read_text().split())
-                runs = [count - nothing for count in lines[::2]]
-                keep("instructions", f"{backend} {core} {scheme}", {"runs": runs})
+                found = probe(bundle, ["--via", "qemu", "--core", core, "--length", str(TOKENS)])
+                keep("instructions", f"{backend} {core} {scheme}", {"runs": [found["instructions"]["per_inference"]]})
 
 
 def measure_latency(backends: Sequence[str], schemes: Sequence[str]) -> None:
@@ -105,23 +99,12 @@ def measure_latency(backends: Sequence[str], schemes: Sequence[str]) -> None:
         keep("latency", name, {"ms": median, "load": os.getloadavg()[0]})
 
 
-def probe(arch: str, core: str, what: str, bundle: Path, backend: str, qemu: Sequence[str] = ()) -> dict[str, Any]:
-    """Run measure_probe.py with the bundle's own device package, on this machine or an emulated core."""
-    cache = OUT / "device-cache"
-    shutil.rmtree(cache, ignore_errors=True)  # a first run: what it has to hold is the most there is
-    env = {"XDG_CACHE_HOME": str(cache), "PYTHONHASHSEED": "0"}
-    arguments = [str(PROBE), what, str(bundle)]
-    if arch == "aarch64":
-        done = userland.run_python(
-            core, arguments, site=SITES[backend], env=env, path=[bundle], qemu=qemu, timeout_s=3600
-        )
-        output = done.stdout
-    else:
-        env |= {"PYTHONPATH": str(bundle), "PATH": os.environ["PATH"]}
-        output = subprocess.run(
-            [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+def probe(bundle: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    """The report of `edgeslm probe`."""
+    command = [EDGESLM, "probe", str(bundle), *arguments, "--runs", "1", "--time-limit", "3600", "--json"]
+    command += ["-o", str(OUT / "probe.json")]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found: dict[str, Any] = json.loads(output)
     return found
 
 
