@@ -34,6 +34,7 @@ OPTIONAL = {"demo", "report", "ssh"}
 TOOLS: dict[str, tuple[str, str, str]] = {
     "qemu-aarch64": ("running bundles as on a Raspberry Pi", "qemu-aarch64", "qemu-user"),
     "mmdebstrap": ("the arm64 userland for those runs", "mmdebstrap", "mmdebstrap"),
+    "cc": ("counting instructions in those runs", "cc", "build-essential"),
 }
 """Name -> what it is for, executable, Debian package."""
 

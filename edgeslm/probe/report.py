@@ -183,7 +183,7 @@ class EstimatePart(_Part):
     ns_per_instruction: float
     ns_per_byte: float
     points: int  # measured (instructions, bytes, ms) triples that the fit rests on
-    error: float  # largest relative error when each measured bundle is foretold from the others
+    error: float  # largest relative error when each bundle (of a single one, each length) is foretold from the others
     basis: tuple[str, ...]  # the reports it rests on: "NAME (digest, threads, date)"
 
 
@@ -228,6 +228,12 @@ class ProbeReport(_Part):
         device = self.device.board or self.device.cpu or self.device.machine
         core = self.device.core or device
         return f"emulated {core}" if self.emulated else device
+
+
+class ProbeAnswer(_Part):
+    """`edgeslm probe --json` for several devices."""
+
+    reports: tuple[ProbeReport, ...]
 
 
 def parse_report(content: bytes, where: str) -> ProbeReport:

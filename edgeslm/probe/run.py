@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
 from edgeslm.errors import ConfigError, EdgeslmError, UnsupportedError
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.assemble import assemble
+from edgeslm.probe.estimate import estimate
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event, ProbeSettings
 
+if TYPE_CHECKING:
+    from edgeslm.remote.address import Address
+    from edgeslm.remote.login import Login
+
 LAYERS = "model/layers.json"
 MAX_LAYERS = 8 << 20
+SSH = "ssh://"
 Announce = Callable[[str], AbstractContextManager[None]]
 """Called as announce(title) around what may take long: how a command line shows progress."""
+Say = Callable[[str], None]
+"""Called with one line of progress, where several devices are at work at once."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +40,10 @@ class ProbeRequest:
     settings: ProbeSettings = field(default_factory=ProbeSettings)
     rootfs: Path | None = None  # qemu: the user's own arm64 root file system
     core: str | None = None  # qemu: another core than the target's
-    ssh: Any = None  # ssh: edgeslm.remote's Login, or None for what ~/.ssh says
+    calibration: tuple[ProbeReport, ...] = ()  # qemu: what milliseconds are foretold from
+    login: Login | None = None  # ssh
+    remote_dir: str | None = None  # ssh
     keep: bool = False  # ssh: leave bundle and packages on the device
-    remote_dir: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,53 +56,119 @@ class Outcome:
     interrupted: bool = False
 
 
-def probe(request: ProbeRequest, announce: Announce) -> Outcome:
-    """Measure. Raises EdgeslmError only for what is wrong before anything is measured."""
-    inspection = inspect_bundle(request.bundle)
-    measure = _transport(request, inspection, announce)
-    layers = _layers(request.bundle)
-    events: list[Event] = []
-    started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    error: EdgeslmError | None = None
-    interrupted = False
-    try:
-        measure(events.append)
-    except EdgeslmError as raised:
-        error = raised
-    except KeyboardInterrupt:
-        interrupted = True
-    report = assemble(
-        inspection,
-        request.settings,
-        request.via,
-        events,
-        started_at=started_at,
-        duration_s=time.monotonic() - started,
-        layers=layers,
-        problem=error.message if error else "interrupted" if interrupted else None,
-    )
-    return Outcome(request, report, error, interrupted)
+def probe(requests: Sequence[ProbeRequest], announce: Announce, say: Say) -> list[Outcome]:
+    """Measure on each device, in the order asked for: those behind SSH all at once, this machine one by one.
+
+    Raises EdgeslmError for what is wrong with a request before anything is measured.
+    """
+    started = [_Measuring(request) for request in requests]
+    there = [measuring for measuring in started if measuring.request.via.startswith(SSH)]
+    if there:
+        _measure_there(there, say)
+    for measuring in started:
+        if measuring not in there and not any(other.interrupted for other in started):
+            _measure_here(measuring, announce)
+    return [measuring.outcome() for measuring in started]
 
 
-def _transport(request: ProbeRequest, inspection: Inspection, announce: Announce) -> Callable[[Any], None]:
-    """The way to the device; what cannot work is refused here, before anything is started."""
-    manifest = inspection.manifest
-    bundle, settings = request.bundle, request.settings
-    if request.via == "local":
-        from edgeslm.probe.transports import local
+class _Measuring:
+    """One probe under way."""
 
-        return lambda on_event: local.measure(bundle, settings, announce, on_event)
+    def __init__(self, request: ProbeRequest) -> None:
+        self.request = request
+        self.inspection: Inspection = inspect_bundle(request.bundle)
+        self.events: list[Event] = []
+        self.error: EdgeslmError | None = None
+        self.interrupted = False
+        self._layers = _layers(request.bundle)
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._started = time.monotonic()
+        _refuse_what_cannot_work(request, self.inspection)
+
+    def outcome(self) -> Outcome:
+        problem = self.error.message if self.error else "interrupted" if self.interrupted else None
+        report = assemble(
+            self.inspection,
+            self.request.settings,
+            self.request.via,
+            self.events,
+            started_at=self._started_at,
+            duration_s=time.monotonic() - self._started,
+            layers=self._layers,
+            problem=problem,
+        )
+        if report is not None and report.complete and self.request.calibration:
+            report = report.model_copy(update={"estimate": estimate(report, self.request.calibration)})
+        return Outcome(self.request, report, self.error, self.interrupted)
+
+
+def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> None:
+    target = inspection.manifest.target
     if request.via == "qemu":
-        from edgeslm.probe.transports import qemu
-
-        core = request.core or manifest.target.cpu.core
-        if manifest.target.cpu.arch != "aarch64":
+        if target.cpu.arch != "aarch64":
             raise UnsupportedError(
-                f"--via qemu emulates arm64 boards; this bundle was built for {manifest.target.title}",
+                f"--via qemu emulates arm64 boards; this bundle was built for {target.title}",
                 "--via local measures it on this machine",
             )
-        return lambda on_event: qemu.measure(bundle, core, settings, request.rootfs, announce, on_event)
-    raise ConfigError(f"--via {request.via} is no way to a device", "local, qemu, or ssh://user@host:port")
+    elif request.rootfs or request.core or request.calibration:
+        raise ConfigError("--rootfs, --core and --calibration go with --via qemu")
+    if request.via not in {"local", "qemu"} and not request.via.startswith(SSH):
+        raise ConfigError(f"--via {request.via} is no way to a device", "local, qemu, or ssh://user@host:port")
+
+
+def _measure_here(measuring: _Measuring, announce: Announce) -> None:
+    request, take = measuring.request, measuring.events.append
+    try:
+        if request.via == "local":
+            from edgeslm.probe.transports import local
+
+            local.measure(request.bundle, request.settings, announce, take)
+        else:
+            from edgeslm.probe.transports import qemu
+
+            core = request.core or measuring.inspection.manifest.target.cpu.core
+            qemu.measure(request.bundle, core, request.settings, request.rootfs, announce, take)
+    except EdgeslmError as error:
+        measuring.error = error
+    except KeyboardInterrupt:
+        measuring.interrupted = True
+
+
+def _measure_there(there: Sequence[_Measuring], say: Say) -> None:
+    from edgeslm.probe.transports import ssh
+    from edgeslm.remote.address import parse_address
+    from edgeslm.remote.ask import NOBODY
+    from edgeslm.remote.login import Login
+    from edgeslm.remote.together import wait_for_all
+
+    works = []
+    for measuring in there:
+        request, address = measuring.request, parse_address(measuring.request.via)
+        works.append(
+            ssh.measure_there(
+                request.bundle,
+                measuring.inspection,
+                address,
+                request.settings,
+                measuring.events.append,
+                keep=request.keep,
+                login=request.login or Login(NOBODY),
+                announce=_naming(address, say),
+                remote_dir=request.remote_dir or ssh.REMOTE_DIR,
+            )
+        )
+    try:
+        for measuring, answer in zip(there, wait_for_all(works), strict=True):
+            if isinstance(answer, EdgeslmError):
+                measuring.error = answer
+    except KeyboardInterrupt:
+        for measuring in there:
+            measuring.interrupted = True
+
+
+def _naming(address: Address, say: Say) -> Say:
+    """`say` for one of several devices."""
+    return lambda title: say(f"{address}: {title}")
 
 
 def _layers(bundle: Path) -> bytes | None:

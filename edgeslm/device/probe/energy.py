@@ -93,9 +93,7 @@ class Sampled:
         if failed:
             raise NoEnergyError(f"{self.name} fell silent: {failed[0]}")
         if len(readings) < LEAST_READINGS:
-            raise NoEnergyError(
-                f"{self.name} gave {len(readings)} readings in {seconds:.1f} s; {LEAST_READINGS} needed"
-            )
+            raise NoEnergyError(f"{self.name} gave {len(readings)} readings in {seconds:.1f} s, too few")
         return mean_power(readings) * seconds, seconds
 
 
