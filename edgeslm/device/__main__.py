@@ -1,4 +1,4 @@
-"""`python -m edgeslm_device run` and `probe`: a bundle on the device it was built for."""
+"""`python -m edgeslm_device run`, `probe` and `listen`: a bundle on the device it was built for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DeviceError, UsageError
+from .listen import add_listen, run_listen
 from .native_log import mute
 from .probe.command import add_probe, run_probe
 
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse, run, print; an error is one line on stderr and its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "probe": run_probe}[options.command](options)
+        return {"run": _run, "probe": run_probe, "listen": run_listen}[options.command](options)
     except DeviceError as error:
         hint = f" -> {error.hint}" if error.hint else ""
         sys.stderr.write(f"error: {error.message}{hint}\n")
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, default=2, metavar="N", help="threads to compute with (default: 2)")
     run.add_argument("--json", action="store_true", help="one JSON document on stdout")
     add_probe(commands, _own_bundle())
+    add_listen(commands, _own_bundle())
     return parser
 
 
