@@ -201,7 +201,7 @@ async def _refused(connection: Connection, folder: str, said: str, size: int) ->
     if facts.free_bytes is not None and facts.free_bytes < size + BLOCK:
         return UnfitDeviceError(
             f"{connection.address}: the disk of {folder} is full: {facts.free_bytes / 1e6:.1f} MB are free",
-            "free some space there, or --remote-dir names a folder on another disk; what was copied whole is kept",
+            "free some space there, or --remote-dir names a folder on another disk",
         )
     return DeviceError(
         f"{connection.address}: {folder} cannot be written: {said.strip() or 'no reason was given'}",

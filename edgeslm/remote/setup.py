@@ -13,7 +13,6 @@ from edgeslm.remote.connection import Connection
 from edgeslm.remote.copying import Copied, CopyPlan, ask_digests, copy, plan_copy, wanted_members
 from edgeslm.remote.install import (
     INSTALLED_BYTES,
-    VENV_BYTES,
     Environment,
     environment_folder,
     install,
@@ -46,9 +45,17 @@ class Prepared:
 
 
 async def survey(
-    connection: Connection, archive: Archive, inspection: Inspection, remote_dir: str, subfolder: str
+    connection: Connection,
+    archive: Archive,
+    inspection: Inspection,
+    remote_dir: str,
+    subfolder: str,
+    earlier: str | None = None,
 ) -> Survey:
-    """Look at the device before anything is copied. Raises UnfitDeviceError with everything that is amiss."""
+    """Look at the device before anything is copied. `earlier` is a subfolder whose files the new one starts from.
+
+    Raises UnfitDeviceError with everything that is amiss.
+    """
     manifest = inspection.manifest
     facts = await ask_facts(connection, remote_dir)
     folder = f"{facts.folder}/{subfolder}"
@@ -57,6 +64,9 @@ async def survey(
         connection, environment_folder(facts.folder, manifest, python)
     )
     plan = await _plan(connection, archive, manifest, folder, python, installed=installed)
+    if earlier is not None and not plan.unchanged:
+        start = f"{facts.folder}/{earlier}"
+        plan = await _plan(connection, archive, manifest, start, python, installed=installed)
     runtime, arch = manifest.model.runtime, manifest.target.cpu.arch
     needs = Needs(
         arch=arch,
@@ -64,7 +74,7 @@ async def survey(
         runtime=runtime,
         glibc=OLDEST_GLIBC[runtime, arch],
         copy_bytes=plan.upload_bytes,
-        install_bytes=0 if installed else VENV_BYTES + INSTALLED_BYTES[runtime, arch],
+        install_bytes=0 if installed else INSTALLED_BYTES[runtime, arch],
     )
     return Survey(facts.folder, folder, facts, require_fit(connection.address, facts, needs))
 

@@ -20,7 +20,6 @@ from edgeslm.remote.install import environment_folder
 from edgeslm.remote.lock import locked
 from edgeslm.remote.login import Login
 from edgeslm.remote.setup import Prepared, Survey, set_up, survey
-from edgeslm.remote.together import wait_for
 
 REMOTE_DIR = "~/.cache/edgeslm"
 """Everything that edgeslm leaves on a device it measures lies in here."""
@@ -40,7 +39,7 @@ fi
 _KEEP = 'for folder in "$@"; do : > "$folder/kept"; done'
 
 
-def measure(
+async def measure_there(
     bundle: Path,
     inspection: Inspection,
     address: Address,
@@ -56,36 +55,8 @@ def measure(
 
     What this run brings to the device is removed at the end, unless `keep` says otherwise. Raises DeviceError and
     its kin (DeviceNotFoundError, UnfitDeviceError, ConnectionLostError, ProbeTimeoutError) after the events so far
-    were handed over. For several devices at once: `wait_for_all` with `measure_there`.
+    were handed over.
     """
-    wait_for(
-        measure_there(
-            bundle,
-            inspection,
-            address,
-            settings,
-            on_event,
-            keep=keep,
-            login=login,
-            announce=announce,
-            remote_dir=remote_dir,
-        )
-    )
-
-
-async def measure_there(
-    bundle: Path,
-    inspection: Inspection,
-    address: Address,
-    settings: ProbeSettings,
-    on_event: OnEvent,
-    *,
-    keep: bool,
-    login: Login,
-    announce: Callable[[str], None],
-    remote_dir: str = REMOTE_DIR,
-) -> None:
-    """`measure`, to be awaited."""
     subfolder = f"probes/{_folder_name(inspection.manifest)}"
     with open_archive(bundle) as archive:
         announce("connecting")
