@@ -54,6 +54,7 @@ def render_page(reports: Sequence[ProbeReport]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     views = [_view(number, report) for number, report in enumerate(reports)]
     compared = comparison(reports) if len(reports) > 1 else None

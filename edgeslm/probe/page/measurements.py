@@ -110,7 +110,9 @@ def _profile(profile: ProfilePart, emulated: bool, prefix: str) -> Section:
         text=f"The runtime's own profile{at_length(profile.tokens)}, by layer of the checkpoint. Profiling has a cost "
         "of its own: shares count, not sums.",
         plots=[drawn] if drawn else [],
-        facts=facts(("runs", show(profile.runs)), ("of an unprofiled inference", _share(profile.covered))),
+        facts=facts(
+            ("profiled runs", show(profile.runs)), ("adds up to, of a run without profile", _share(profile.covered))
+        ),
         tables=[
             Table(("layer", "operators", *measures, "share"), layers, title="Layers", folded=True),
             Table(("#", "operator", "layer", *measures), operators, names=3, title="Operators", folded=True),

@@ -18,7 +18,7 @@ WIDTH = 440  # CSS pixels: half a page on a desktop, and still legible at a phon
 MAX_ROWS = 8
 MAX_DOTS = 1000
 LAYERS = 20
-_LARGEST = 1e15  # nothing a device measures; matplotlib's ticks would fail on more
+_SMALLEST, _LARGEST = 1e-9, 1e15  # beyond is nothing that a device measures, and ticks could not be written
 _LONGEST_NAME = 40
 
 
@@ -46,7 +46,7 @@ def distribution(report: ProbeReport, name: str) -> Plot | None:
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
             axes.xaxis.set_major_locator(MaxNLocator(6))
-            label = length_name(length.tokens) + ("" if length.tokens is None else "\ntokens")
+            label = _short(length_name(length.tokens)) + ("" if length.tokens is None else "\ntokens")
             axes.set_ylabel(label, rotation=0, ha="right", va="center", color=INK)
         rows[-1].set_xlabel("milliseconds")
         handles = [
@@ -98,13 +98,13 @@ def layers(parts: Sequence[LayerPart], measure: str, tokens: int | None, name: s
             axes.text(value + max(widths) * 0.008, row, percent(share), va="center", color=MUTED, fontsize=10.5)
         what = "milliseconds" if measure == "ms" else "instructions"
         _scale(axes.xaxis, what)
-        axes.set_xlabel(f"{what} of one inference{at_length(tokens)}, profiled")
+        axes.set_xlabel(f"{what} of one inference{_short(at_length(tokens))}, profiled")
         axes.grid(axis="x")
         return inline_svg(figure, name, f"{what.capitalize()} by layer, the largest first")
 
 
 def throughput(parts: Sequence[ThroughputPart], name: str) -> Plot | None:
-    bars = [(f"{part.batch:,}", part.texts_per_s) for part in parts if _drawable(part.texts_per_s)][:MAX_ROWS]
+    bars = [(_short(f"{part.batch:,}"), part.texts_per_s) for part in parts if _drawable(part.texts_per_s)][:MAX_ROWS]
     if len(bars) < 2:
         return None
     with drawing(WIDTH, 56 + 30 * len(bars)) as (figure, axes):
@@ -148,7 +148,7 @@ def bars_by_length(series: Sequence[Series], unit: str, name: str, title: str) -
             places = [place + (row - (len(drawn) - 1) / 2) * width for place in range(len(lengths))]
             colour = SERIES[min(one.number, len(SERIES) - 1)]
             axes.bar(places, heights, width=0.92 * width, color=colour, label=one.letter)
-        axes.set_xticks(range(len(lengths)), [length_name(tokens) for tokens in lengths])
+        axes.set_xticks(range(len(lengths)), [_short(length_name(tokens)) for tokens in lengths])
         _scale(axes.yaxis, unit)
         axes.grid(axis="y")
         axes.spines["left"].set_visible(False)
@@ -172,7 +172,7 @@ def _by_length(
         ]
         if any(ranges):
             axes.errorbar(
-                lengths, middles, [[0.0] * len(ranges), ranges], fmt="none", ecolor=colour, elinewidth=1.6, capsize=4
+                lengths, middles, [[0.0] * len(ranges), ranges], fmt="none", color=colour, elinewidth=1.6, capsize=4
             )
         axes.plot(lengths, middles, color=colour, linewidth=2.2)
         axes.plot(lengths, middles, "o", color=colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=1.6)
@@ -228,7 +228,7 @@ def _number(value: float | None) -> float:
 
 
 def _drawable(value: float | None) -> bool:
-    return value is not None and 0 < value < _LARGEST
+    return value is not None and _SMALLEST < value < _LARGEST
 
 
 def _short(text: str) -> str:
