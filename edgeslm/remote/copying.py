@@ -40,12 +40,12 @@ for name in sys.argv[1:]:
 fi
 """
 
-# Only what lies in this folder: nothing is followed out of it.
+# Links go first, so that nothing is followed out of this folder.
 _TIDY = """
 cd "$1" || exit 1
 shift
+find . ! -type d ! -type f -exec rm -f -- {} + || exit 1
 for name in "$@"; do rm -f -- "./$name" || exit 1; done
-find . ! -type d ! -type f -exec rm -f -- {} +
 find . -depth -type d -exec rmdir -- {} + 2>/dev/null
 mkdir -p .
 """
