@@ -25,6 +25,7 @@ from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, expl
 from edgeslm.errors import ConfigError
 from edgeslm.export.checkpoint import length_buckets, open_checkpoint
 from edgeslm.fidelity import gates, samples, score, texts
+from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.planning import decide
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.target import Target, load_target
@@ -98,6 +99,7 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     compiled = stages.quantize(lowered, onnx)
     fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
+    layers = stages.layers(compiled, lowered, onnx)
 
     with explain_full_disk(request.out), announce("bundle", False):
         bundle = linux.write_bundle(
@@ -107,6 +109,7 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
             onnx,
             compiled,
             fidelity,
+            layers,
             request.out,
             below_gate=not fidelity.passed,
             force=request.force,
@@ -152,6 +155,13 @@ class Stages:
             key,
             CompiledModel,
             lambda out: load_backend(name).quantize(lowered, decided, onnx, calibration, out),
+        )
+
+    def layers(self, compiled: CompiledModel, lowered: LoweredModel, onnx: OnnxModel) -> OperatorLayers:
+        name = compiled.backend
+        key = [compiled.digest, lowered.digest, onnx.digest, code_digest("backends", "formats"), tool_versions(name)]
+        return self.cache.stage(
+            "layers", key, OperatorLayers, lambda _: load_backend(name).operator_layers(compiled, lowered, onnx)
         )
 
     def score(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
+from edgeslm.formats.operator_layers import OperatorLayers
 
 MODULES = {"tflite": "edgeslm.backends.tflite", "openvino": "edgeslm.backends.openvino"}
 
@@ -27,6 +28,9 @@ class Backend(Protocol):
 
     def weight_errors(self, compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, float]]:
         """(checkpoint parameter, relative L2 error of its stored values), the worst first."""
+
+    def operator_layers(self, compiled: CompiledModel, lowered: LoweredModel, model: OnnxModel) -> OperatorLayers:
+        """The compiled model's operators, and which of the checkpoint's layers each computes."""
 
 
 def load_backend(name: str) -> Backend:

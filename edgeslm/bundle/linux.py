@@ -29,12 +29,14 @@ from edgeslm.digest import file_digest
 from edgeslm.errors import BundleError, InternalError, StorageError
 from edgeslm.formats.archive import open_archive, replacing, write_archive
 from edgeslm.formats.description import describe_model
+from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.target import Target
 from edgeslm.versions import tool_versions
 
 SUFFIX = ".edgeslm"
 DEVICE = Path(__file__).parents[1] / "device"
 TOKENIZER = "tokenizer/tokenizer.json"
+LAYERS = "model/layers.json"
 MAX_NAME = 100
 
 
@@ -74,6 +76,7 @@ def write_bundle(
     onnx: OnnxModel,
     compiled: CompiledModel,
     fidelity: Fidelity,
+    layers: OperatorLayers,
     out: Path,
     *,
     below_gate: bool,
@@ -87,6 +90,7 @@ def write_bundle(
     """
     path = bundle_path(out, checkpoint, plan)
     members: dict[str, bytes | Path] = {f"model/{name}": compiled.root / name for name in compiled.files}
+    members[LAYERS] = layers.content
     members |= {f"edgeslm_device/{file.relative_to(DEVICE)}": file for file in DEVICE.rglob("*.py")}
     requirements = read_requirements(compiled.runtime, target.cpu.arch)
     members["requirements.txt"] = requirements

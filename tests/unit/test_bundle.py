@@ -51,10 +51,10 @@ def test_the_members_are_those_of_the_format(build: TinyBuild, tmp_path: Path) -
     with zipfile.ZipFile(bundle.path) as opened:
         names = set(opened.namelist())
         assert opened.namelist()[0] == "manifest.json"
-    device = {f"edgeslm_device/{file.name}" for file in linux.DEVICE.glob("*.py")}
+    device = {f"edgeslm_device/{file.relative_to(linux.DEVICE)}" for file in linux.DEVICE.rglob("*.py")}
     assert names == device | {
         "manifest.json", "README.md", "LICENSE", "MODEL_CARD.md", "requirements.txt",
-        "model/model.tflite", "tokenizer/tokenizer.json",
+        "model/layers.json", "model/model.tflite", "tokenizer/tokenizer.json",
     }  # fmt: skip
     assert "edgeslm_device/__init__.py" in device
 

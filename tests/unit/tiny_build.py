@@ -23,6 +23,7 @@ from edgeslm.artifacts import (
 )
 from edgeslm.bundle.linux import write_bundle
 from edgeslm.digest import files_digest, json_digest
+from edgeslm.formats.operator_layers import GraphOperator, OperatorLayers
 from edgeslm.target import Target, load_target
 
 
@@ -43,6 +44,7 @@ class TinyBuild:
             self.onnx,
             self.compiled,
             self.fidelity,
+            OperatorLayers({"run": (GraphOperator("FULLY_CONNECTED", "logits", "layer"),)}),
             out,
             below_gate=not self.fidelity.passed,
             force=force,

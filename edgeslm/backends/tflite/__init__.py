@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.backends.tflite import environment
+from edgeslm.formats.operator_layers import OperatorLayers
 
-__all__ = ["environment", "lower", "missing", "quantize", "weight_errors"]
+__all__ = ["environment", "lower", "missing", "operator_layers", "quantize", "weight_errors"]
 
 PACKAGES = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
 
@@ -42,3 +43,10 @@ def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, 
     from edgeslm.backends.tflite.weights import weight_errors as carry_out
 
     return carry_out(compiled, model)
+
+
+def operator_layers(compiled: CompiledModel, lowered: LoweredModel, model: OnnxModel) -> OperatorLayers:
+    """The compiled model's operators, and which of the checkpoint's layers each computes."""
+    from edgeslm.backends.tflite.layers import operator_layers as carry_out
+
+    return carry_out(compiled, lowered, model)
