@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeslm import pipeline
 from edgeslm.artifacts import BuildReport
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
 from edgeslm.pipeline import Announce, BuildRequest, Decision
+from edgeslm.probe.compare import CompareAnswer
+from edgeslm.probe.compare import compare as compare_reports
+from edgeslm.probe.report import ProbeReport
+from edgeslm.probe.run import ProbeRequest, probe
+from edgeslm.probe.settings import ProbeSettings
 from edgeslm.report import write_report
 
 
@@ -88,6 +93,47 @@ def build(
 def inspect(bundle: str | Path) -> Inspection:
     """Open a bundle (file or unpacked folder) and verify every digest in it."""
     return inspect_bundle(Path(bundle))
+
+
+def measure(
+    bundle: str | Path,
+    *,
+    via: str = "local",
+    runs: int = 50,
+    threads: int = 2,
+    lengths: Sequence[int] = (),
+    time_limit_s: float = 600.0,
+    meter: str | None = None,
+    core: str | None = None,
+    rootfs: str | Path | None = None,
+    calibration: Sequence[ProbeReport] = (),
+    keep: bool = False,
+) -> ProbeReport:
+    """`edgeslm probe` on one device: "local", "qemu", or "ssh://user@host:port" with the keys and hosts that ssh knows.
+
+    Raises ProbeTimeoutError, ConnectionLostError and their kin; the command line keeps what was measured until then.
+    """
+    request = ProbeRequest(
+        Path(bundle),
+        via,
+        ProbeSettings(runs, threads, tuple(lengths), time_limit_s, meter),
+        rootfs=_path(rootfs),
+        core=core,
+        calibration=tuple(calibration),
+        keep=keep,
+    )
+    outcome = probe([request], lambda title: contextlib.nullcontext(), lambda line: None)[0]
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.report is not None  # a probe without an error told at least what it is
+    return outcome.report
+
+
+def compare(reports: Sequence[ProbeReport]) -> CompareAnswer:
+    """Reports side by side, and why the comparison may not be a fair one."""
+    return compare_reports(reports)
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from edgeslm import answers
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.probe.compare import CompareAnswer
-from edgeslm.probe.report import ProbeReport
+from edgeslm.probe.report import ProbeAnswer, ProbeReport
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
 
@@ -24,6 +24,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "inspect": answers.InspectAnswer,
     "run": answers.RunAnswer,
     "probe": ProbeReport,
+    "probe-several": ProbeAnswer,
     "compare": CompareAnswer,
     "doctor": answers.DoctorAnswer,
     "error": answers.ErrorAnswer,

@@ -36,6 +36,7 @@ def readme_text(
         f"    python3 -m zipfile -e {file_name} {folder}",
         f"    python3 -m venv env && env/bin/pip install {wheels}-r {folder}/requirements.txt",
         f"    PYTHONPATH={folder} env/bin/python -m edgeslm_device run {given}",
+        f"    PYTHONPATH={folder} env/bin/python -m edgeslm_device probe     # latency and memory on this device",
         "",
         f"From Python: `from edgeslm_device import Model; {_call(checkpoint, folder)}`",
     ]

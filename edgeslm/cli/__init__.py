@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, compare, doctor, inspect, plan, run, targets
+from edgeslm.cli import build, compare, deploy, doctor, inspect, plan, probe, run, targets
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -25,12 +25,23 @@ def edgeslm() -> None:
     edgeslm build --target rpi4                     the built-in demo model
     edgeslm build --target rpi4 --model ./my-bert   your own checkpoint
     edgeslm run MODEL.edgeslm --text "Hello"        run a bundle here
+    edgeslm probe MODEL.edgeslm --via ssh://pi@pi4  measure it on the device
 
     Shell completion: eval "$(_EDGESLM_COMPLETE=bash_source edgeslm)"   (or zsh_source, fish_source)
     """
 
 
-for command in (targets.targets, plan.plan, build.build, inspect.inspect, run.run, compare.compare, doctor.doctor):
+for command in (
+    targets.targets,
+    plan.plan,
+    build.build,
+    inspect.inspect,
+    run.run,
+    probe.probe,
+    compare.compare,
+    deploy.deploy,
+    doctor.doctor,
+):
     edgeslm.add_command(command)
 
 
@@ -56,8 +67,8 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         _interrupted()
-    except KeyboardInterrupt:
-        _interrupted()
+    except KeyboardInterrupt as pressed:
+        _interrupted(*pressed.args)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(0)
@@ -92,13 +103,8 @@ def _watch_interrupts() -> list[int]:
     return pressed
 
 
-def _interrupted() -> NoReturn:
-    _report(
-        "Interrupted",
-        "interrupted",
-        "finished stages are kept: the same command goes on from there",
-        INTERRUPTED,
-    )
+def _interrupted(hint: str = "finished stages are kept: the same command goes on from there") -> NoReturn:
+    _report("Interrupted", "interrupted", hint, INTERRUPTED)
     sys.exit(INTERRUPTED)
 
 

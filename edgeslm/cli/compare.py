@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeslm.cli.console import note, print_json, print_table, warn
+from edgeslm.cli.console import note, print_json, print_table, printable, warn
 
 if TYPE_CHECKING:
     from edgeslm.probe.compare import CompareAnswer
-    from edgeslm.probe.report import ProbeReport
 
 
 @click.command()
@@ -25,37 +24,24 @@ def compare(reports: tuple[Path, ...], page: Path | None, as_json: bool) -> None
     A REPORT is a file that `edgeslm probe -o` wrote. What makes the comparison unfair is said on stderr.
     """
     import edgeslm.probe.compare
+    from edgeslm.probe.kept import read_report
 
     if len(reports) < 2:
         raise click.UsageError("it takes two reports or more to compare", click.get_current_context())
-    read = [_read(path) for path in reports]
+    read = [read_report(path) for path in reports]
     answer = edgeslm.probe.compare.compare(read)
     if page is not None:
         from edgeslm.probe.page import write_page
 
         write_page(read, page)
     for warning in answer.warnings:
-        warn(_printable(warning))
+        warn(printable(warning))
     if as_json:
         print_json(answer)
     else:
         _print_comparison(answer, reports)
     if page is not None:
         note(f"\nwritten: {page}")
-
-
-def _read(path: Path) -> ProbeReport:
-    from edgeslm.errors import ConfigError
-    from edgeslm.probe.report import MAX_BYTES, parse_report
-
-    try:
-        with path.open("rb") as source:
-            content = source.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_BYTES:,} bytes: it is no probe report")
-    return parse_report(content, str(path))
 
 
 def _print_comparison(answer: CompareAnswer, paths: tuple[Path, ...]) -> None:
@@ -66,7 +52,7 @@ def _print_comparison(answer: CompareAnswer, paths: tuple[Path, ...]) -> None:
     print_table(
         None,
         [
-            [report.letter, _printable(report.title), str(path)]
+            [report.letter, printable(report.title), str(path)]
             for report, path in zip(answer.reports, paths, strict=True)
         ],
     )
@@ -81,8 +67,3 @@ def _print_comparison(answer: CompareAnswer, paths: tuple[Path, ...]) -> None:
             row += [show(value), ratio_text(ratio)]
         rows.append(row)
     print_table(header, rows, right=set(range(2, len(header))))
-
-
-def _printable(text: str) -> str:
-    """A stranger's report must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

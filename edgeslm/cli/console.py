@@ -76,6 +76,11 @@ def _spinner(title: str) -> contextlib.AbstractContextManager[object]:
     return Console(stderr=True).status(f"{title} …")
 
 
+def printable(text: str) -> str:
+    """What a device or a stranger's report tells must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def megabytes(count: int) -> str:
     """MB is 10⁶ bytes."""
     return f"{count / 1e6:.1f} MB"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeslm.cli.console import print_table
+from edgeslm.cli.console import print_table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +22,12 @@ def print_report(report: ProbeReport) -> None:
     bundle = report.bundle
     click.echo()
     title = f"{bundle.name} ({bundle.backend}, {bundle.scheme}) on {report.place}"
-    click.echo(click.style(title, bold=True) + (f"   INCOMPLETE: {report.problem}" if report.problem else ""))
+    incomplete = f"   INCOMPLETE: {printable(report.problem.splitlines()[0])}" if report.problem else ""
+    click.echo(click.style(printable(title), bold=True) + incomplete)
     if report.lengths:
         (_print_counts if report.emulated else _print_latencies)(report)
         click.echo()
-    print_table(None, [[name, value] for name, value in _facts(report) if value])
+    print_table(None, [[name, printable(value)] for name, value in _facts(report) if value])
     if report.estimate is not None:
         _print_estimate(report)
     if report.profile is not None:
@@ -34,29 +35,38 @@ def print_report(report: ProbeReport) -> None:
 
 
 def print_hosts(outcomes: Sequence[Outcome]) -> None:
-    """Several devices side by side."""
+    """Several devices side by side: times of real ones, instructions of emulated ones."""
     rows = []
     for outcome in outcomes:
-        report = outcome.report
+        report, error = outcome.report, outcome.error
         if report is None:
-            rows.append([outcome.request.via, "", "", "", "", outcome.error.message if outcome.error else ""])
+            rows.append([outcome.request.via, *[""] * 5, error.message if error else ""])
             continue
+        latency, count = report.latency_ms, report.instructions
         rows.append(
             [
                 outcome.request.via,
                 report.place,
-                f"{report.latency_ms.p50:.2f} ms" if report.latency_ms else "",
-                f"{report.latency_ms.p99:.2f} ms" if report.latency_ms else "",
+                f"{latency.p50:.2f} ms" if latency else "",
+                f"{latency.p99:.2f} ms" if latency else "",
+                f"{count.per_inference / 1e6:,.1f} M" if count else "",
                 _mib(report.peak_rss_mib),
                 "ok" if report.complete else report.problem or "",
             ]
         )
+    tokens = {outcome.report.reference_tokens for outcome in outcomes if outcome.report} - {None}
     click.echo()
-    print_table(["device", "is", "p50", "p99", "peak memory", ""], [_first_lines(row) for row in rows], right={2, 3, 4})
+    if len(tokens) == 1:
+        click.echo(f"One inference of {tokens.pop()} tokens")
+    print_table(
+        ["via", "device", "p50", "p99", "instructions", "peak memory", ""],
+        [_first_lines(row) for row in rows],
+        right={2, 3, 4, 5},
+    )
 
 
 def _first_lines(row: list[str]) -> list[str]:
-    return [cell.splitlines()[0] if cell else "" for cell in row]
+    return [printable(cell.splitlines()[0]) if cell else "" for cell in row]
 
 
 def _print_latencies(report: ProbeReport) -> None:
@@ -107,7 +117,7 @@ def _facts(report: ProbeReport) -> list[tuple[str, str]]:
         ("memory", f"{_mib(report.peak_rss_mib)} at most, {_mib(report.memory.private)} private"),
         ("energy", joules or f"not measured: {energy.why_not}"),
         ("device", f"{device.cpu or device.machine}, {device.cores} cores{clock}{heat}"),
-        ("runtime", f"{report.runtime.name} {report.runtime.version or ''}, {report.runtime.threads} threads"),
+        ("runtime", f"{report.runtime.name} {report.runtime.version or ''}, {_threads(report.runtime.threads)}"),
     ]
 
 
@@ -129,10 +139,10 @@ def _print_estimate(report: ProbeReport) -> None:
 def _print_layers(report: ProbeReport) -> None:
     profile = report.profile
     assert profile is not None
-    what = "instructions" if report.emulated else "time"
+    what = "instructions go" if report.emulated else "time goes"
     click.echo()
-    click.echo(f"Where the {what} goes" + (f", at {profile.tokens} tokens" if profile.tokens else ""))
-    rows = [[f"{layer.share:.1%}", layer.layer] for layer in profile.layers[:SHOWN_LAYERS]]
+    click.echo(f"Where the {what}" + (f", at {profile.tokens} tokens" if profile.tokens else ""))
+    rows = [[f"{layer.share:.1%}", printable(layer.layer)] for layer in profile.layers[:SHOWN_LAYERS]]
     rest = profile.layers[SHOWN_LAYERS:]
     if rest:
         rows.append([f"{sum(layer.share for layer in rest):.1%}", f"{len(rest)} more"])
@@ -141,6 +151,10 @@ def _print_layers(report: ProbeReport) -> None:
 
 def _tokens(tokens: int | None) -> str:
     return "–" if tokens is None else f"{tokens}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _ms(value: float | None) -> str:

@@ -26,7 +26,7 @@ from edgeslm.probe.report import (
     RuntimePart,
     ThroughputPart,
 )
-from edgeslm.probe.settings import Event, ProbeSettings
+from edgeslm.probe.settings import Event
 from edgeslm.target import CORES, Target
 
 MIB = 1 << 20
@@ -38,7 +38,6 @@ UNTIMED = frozenset({"throughput"})
 
 def assemble(
     inspection: Inspection,
-    settings: ProbeSettings,
     via: str,
     events: Sequence[Event],
     *,
@@ -57,7 +56,7 @@ def assemble(
     if "start" not in told or "device" not in told:
         return None
     try:
-        return _assemble(inspection, settings, via, told, started_at, duration_s, layers, problem)
+        return _assemble(inspection, via, told, started_at, duration_s, layers, problem)
     except (KeyError, TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
         raise DeviceError(
             f"the device answered something that is no probe: {type(error).__name__} {error}",
@@ -67,7 +66,6 @@ def assemble(
 
 def _assemble(
     inspection: Inspection,
-    settings: ProbeSettings,
     via: str,
     told: dict[str, list[Event]],
     started_at: str,
@@ -122,7 +120,7 @@ def _assemble(
         profile=profile_part(one("profile"), counted.take, reference, layers) if "profile" in told else None,
         estimate=None,
     )
-    return report.model_copy(update={"notes": notes(report, settings, target, one("profile"), after, one("end"))})
+    return report.model_copy(update={"notes": notes(report, target, one("profile"), after, one("end"))})
 
 
 class _CountedRuns:
@@ -194,6 +192,7 @@ def _bundle(inspection: Inspection) -> BundlePart:
         scheme=manifest.scheme,
         model_bytes=sum(manifest.files[name].bytes for name in manifest.model.files),
         fidelity_cosine_min=manifest.fidelity.cosine_min,
+        below_gate=manifest.below_gate,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from edgeslm.cache import explain_full_disk
-from edgeslm.errors import ConfigError
+from edgeslm.errors import ConfigError, StorageError
 from edgeslm.formats.archive import replacing
 from edgeslm.probe.report import MAX_BYTES, ProbeReport, parse_report
 
@@ -29,11 +29,19 @@ def default_path(bundle: Path, report: ProbeReport) -> Path:
     return resolved.with_name(f"{resolved.name.removesuffix('.edgeslm')}.probe-{where}.json")
 
 
+def reject_missing_folder(path: Path) -> None:
+    """Say before a measurement, not after it, that its report has nowhere to go. Raises StorageError."""
+    if not path.parent.is_dir():
+        raise StorageError(f"{path.parent} is no folder: {path.name} cannot be written there", "mkdir makes one")
+
+
 def read_report(path: Path) -> ProbeReport:
     """A report's file. Raises ConfigError where it cannot be read or is none."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path} has more than {MAX_BYTES:,} bytes: it is no probe report")
-        return parse_report(path.read_bytes(), str(path))
+        with path.open("rb") as source:
+            content = source.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path} has more than {MAX_BYTES:,} bytes: it is no probe report")
+    return parse_report(content, str(path))

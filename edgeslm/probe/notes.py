@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeslm.probe.report import ProbeReport
-from edgeslm.probe.settings import Event, ProbeSettings
+from edgeslm.probe.settings import Event
 from edgeslm.target import Target
 
 BUSY = 0.5
@@ -14,13 +14,9 @@ UNSTEADY_COUNT = 0.001
 """Counts of the same work that differ by more than this share are not deterministic."""
 
 
-def notes(
-    report: ProbeReport, settings: ProbeSettings, target: Target, profile: Event, after: Event, end: Event
-) -> tuple[str, ...]:
+def notes(report: ProbeReport, target: Target, profile: Event, after: Event, end: Event) -> tuple[str, ...]:
     """Plain sentences, the most important first."""
     found = [*_place_notes(report, target), *_condition_notes(report), *_clock_notes(report, after, end)]
-    if report.emulated and settings.threads != report.runtime.threads:
-        found.append(f"counted in one thread, whatever --threads says ({settings.threads})")
     unsteady = [part for part in report.lengths if part.instructions and part.instructions.spread > UNSTEADY_COUNT]
     if unsteady:
         worst = max(part.instructions.spread for part in unsteady if part.instructions)

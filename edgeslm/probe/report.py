@@ -35,6 +35,7 @@ class BundlePart(_Part):
     scheme: str
     model_bytes: int  # of the model's files
     fidelity_cosine_min: float | None
+    below_gate: bool  # built although it missed a fidelity gate
 
 
 class ConditionPart(_Part):

@@ -89,7 +89,6 @@ class _Measuring:
         problem = self.error.message if self.error else "interrupted" if self.interrupted else None
         report = assemble(
             self.inspection,
-            self.request.settings,
             self.request.via,
             self.events,
             started_at=self._started_at,

@@ -125,6 +125,7 @@ def _common() -> Json:
             "scheme": "w8a8",
             "model_bytes": 23_118_464,
             "fidelity_cosine_min": 0.992847,
+            "below_gate": False,
         },
         "runtime": {"name": "ai-edge-litert", "version": "2.3.0", "python": "3.11.2", "threads": 2},
         "reference_tokens": REFERENCE,

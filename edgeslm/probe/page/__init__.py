@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeslm.errors import MissingExtraError, StorageError
+from edgeslm.probe.kept import reject_missing_folder
 from edgeslm.probe.page.figures import Banner, Section, Tile
 from edgeslm.probe.report import ProbeReport
 
@@ -28,8 +30,7 @@ def write_page(reports: Sequence[ProbeReport], path: Path) -> None:
     """Write the page of these reports. Raises StorageError where it cannot, MissingExtraError without the extra."""
     from edgeslm.formats.archive import replacing
 
-    if not path.parent.is_dir():
-        raise StorageError(f"{path.parent} is no folder", "the page needs a folder that is there: mkdir makes one")
+    reject_missing_folder(path)
     page = render_page(reports)
     try:
         with replacing(path) as partial:
@@ -38,14 +39,18 @@ def write_page(reports: Sequence[ProbeReport], path: Path) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from None
 
 
+def require_extra() -> None:
+    """Raises MissingExtraError where what draws the page is not installed."""
+    for package in ("matplotlib", "jinja2"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("report", package, "the HTML page")
+
+
 def render_page(reports: Sequence[ProbeReport]) -> str:
     """The page as text; several reports are compared first. The same reports give the same text."""
-    try:
-        import matplotlib  # noqa: F401
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        package = (error.name or "matplotlib").partition(".")[0]
-        raise MissingExtraError("report", package, "the HTML page") from None
+    require_extra()
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     from edgeslm.probe.page.comparison import comparison
 
     environment = Environment(

@@ -29,6 +29,12 @@ def banners(report: ProbeReport) -> Iterator[Banner]:
             "Not the target device",
             f"The bundle was built for {report.bundle.target_title}; it ran on {report.place}.",
         )
+    if report.bundle.below_gate:
+        yield Banner(
+            "warning",
+            "Below its gate",
+            "The bundle was built although it missed a fidelity gate: see its MODEL_CARD.md.",
+        )
     if device.throttled:
         yield Banner(
             "warning",

@@ -1,0 +1,217 @@
+"""`edgeslm probe --via qemu`: the bundle on an emulated core, counted and never timed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeslm.backends import load_backend
+from edgeslm.data_folder import data_folder
+from edgeslm.emulator.counts import read_counts
+from edgeslm.emulator.plugin import build_plugin, find_qemu
+from edgeslm.probe.report import ProbeReport
+from tests.arm64.userland import problem, run_python
+from tests.conftest import ROOT, Answer
+
+Edgeslm = Callable[..., Answer]
+pytestmark = [
+    pytest.mark.xdist_group("arm64"),
+    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
+]
+
+
+@pytest.fixture(scope="module")
+def bundle_of(
+    edgeslm: Edgeslm, checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def make(backend: str) -> Path:
+        missing = load_backend(backend).missing()
+        if missing:
+            pytest.skip(f"{backend}: {missing}")
+        if backend not in made:
+            folder = tmp_path_factory.mktemp("bundles")
+            options = ("--target", "rpi4", "--backend", backend, "--model", checkpoint_of("minilm"))
+            built = edgeslm("build", *options, "--scheme", "int8", "--allow-below-gate", "-o", folder, "--json")
+            assert built.status == 0, built.stderr
+            made[backend] = Path(built.json["bundle"])
+        return made[backend]
+
+    return make
+
+
+def probe(edgeslm: Edgeslm, bundle: Path, kept: Path, *options: str | Path, **env: str) -> ProbeReport:
+    done = edgeslm("probe", bundle, "--via", "qemu", "--length", "16", *options, "-o", kept, "--json", **env)
+    assert done.status == 0, done.stderr
+    report = ProbeReport.model_validate_json(done.stdout)
+    assert ProbeReport.model_validate_json(kept.read_bytes()) == report
+    return report
+
+
+def per_inference(report: ProbeReport) -> float:
+    assert report.instructions is not None
+    return report.instructions.per_inference
+
+
+def times(value: Any, path: str = "") -> list[str]:
+    """Where in a report something has a name of a time and a value."""
+    if isinstance(value, dict):
+        return [found for name, part in value.items() for found in times(part, f"{path}.{name}")]
+    if isinstance(value, (list, tuple)):
+        return [found for part in value for found in times(part, path)]
+    name = path.rsplit(".", 1)[-1]
+    is_time = name == "ms" or name.endswith("_ms") or "_per_s" in name or path.startswith(".latency")
+    return [path] if is_time and value not in (None, [], ()) else []
+
+
+@pytest.mark.parametrize("backend", ["tflite", "openvino"])
+def test_instructions_and_no_times(
+    edgeslm: Edgeslm, bundle_of: Callable[[str], Path], backend: str, tmp_path: Path
+) -> None:
+    report = probe(edgeslm, bundle_of(backend), tmp_path / "r.json")
+    assert (report.complete, report.emulated, report.via) == (True, True, "qemu")
+    assert (report.device.machine, report.device.core) == ("aarch64", "cortex-a72")
+    assert times(report.model_dump()) == []
+    assert report.throughput == ()
+    assert report.instructions is not None
+    assert report.instructions.per_token == pytest.approx(per_inference(report) / 16)
+    assert report.instructions.spread < 0.001
+    # The weights of two layers of MiniLM's shape, 16 tokens: some instructions each, not thousands.
+    assert 1e5 < per_inference(report) < 1e9
+    assert report.peak_rss_mib is not None
+    assert 20 < report.peak_rss_mib < 400
+    assert any("times of the device are not known" in note for note in report.notes)
+    again = probe(edgeslm, bundle_of(backend), tmp_path / "again.json")
+    assert per_inference(again) == pytest.approx(per_inference(report), rel=0.001)
+
+
+def test_instructions_go_to_the_checkpoint_s_layers(
+    edgeslm: Edgeslm, bundle_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    report = probe(edgeslm, bundle_of("tflite"), tmp_path / "r.json")
+    profile = report.profile
+    assert profile is not None
+    assert all(operator.ms is None and operator.instructions is not None for operator in profile.operators)
+    counted = {layer.layer: layer.instructions or 0 for layer in profile.layers}
+    query, key = (
+        sum(count for layer, count in counted.items() if layer.endswith(f"0.attention.self.{name}"))
+        for name in ("query", "key")
+    )
+    assert query == pytest.approx(key, rel=0.1)  # the same shape
+    assert query > 0
+    assert profile.covered is not None
+    assert 0.8 < profile.covered < 1.1
+    assert sum(counted.values()) == pytest.approx(per_inference(report) * profile.covered)
+
+
+def test_newer_cores_take_fewer_instructions(
+    edgeslm: Edgeslm, bundle_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    a72 = probe(edgeslm, bundle_of("tflite"), tmp_path / "a72.json")
+    a76 = probe(edgeslm, bundle_of("tflite"), tmp_path / "a76.json", "--core", "cortex-a76")
+    assert a76.device.core == "cortex-a76"
+    assert a76.device.is_target is False
+    assert per_inference(a76) < per_inference(a72)  # it has dot products
+
+
+def test_a_root_file_system_of_one_s_own(edgeslm: Edgeslm, bundle_of: Callable[[str], Path], tmp_path: Path) -> None:
+    ours = next(data_folder().glob("arm64-*/debian"))
+    report = probe(edgeslm, bundle_of("tflite"), tmp_path / "r.json", "--rootfs", ours)
+    assert report.emulated
+    wrong = edgeslm("probe", bundle_of("tflite"), "--via", "qemu", "--rootfs", "/", "--json", cwd=tmp_path)
+    assert wrong.status == 2
+    assert "is no arm64 program" in wrong.json["error"]["message"]
+    empty = edgeslm("probe", bundle_of("tflite"), "--via", "qemu", "--rootfs", tmp_path, "--json", cwd=tmp_path)
+    assert empty.status == 2
+    assert "has no usr/bin" in empty.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "hint"), [("qemu-aarch64", "qemu-user"), ("mmdebstrap", "mmdebstrap"), ("cc", "gcc")]
+)
+def test_a_missing_tool_is_named(
+    edgeslm: Edgeslm, bundle_of: Callable[[str], Path], absent: str, hint: str, tmp_path: Path
+) -> None:
+    """On a PATH that holds everything else, and with nothing made yet."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in {"qemu-aarch64", "mmdebstrap", "cc"} - {absent}:
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+    done = edgeslm(
+        "probe",
+        bundle_of("tflite"),
+        "--via",
+        "qemu",
+        "--json",
+        cwd=tmp_path,
+        PATH=str(tools),
+        EDGESLM_DATA=str(tmp_path / "data"),
+    )
+    assert (done.status, done.json["error"]["kind"]) == (5, "MissingToolError")
+    assert hint in done.json["error"]["hint"]
+    doctor = edgeslm("doctor", "--json", PATH=str(tools)).json["found"]
+    assert next(found["problem"] for found in doctor if found["name"] == absent) is not None
+
+
+def test_everything_is_made_without_privileges(tmp_path: Path) -> None:
+    """The userland, the plugin and a run, by a process that could not mount, change owners or make devices."""
+    code = (
+        "from edgeslm.emulator.userland import debian_userland\n"
+        "from edgeslm.emulator.plugin import build_plugin, find_qemu\n"
+        "from edgeslm.emulator.command import emulated_python\n"
+        "import subprocess\n"
+        "program = 'import os, platform; os.getppid(); os.getppid(); print(platform.machine())'\n"
+        "plugin = f'{build_plugin(find_qemu())},counts=counts'\n"
+        "userland, arguments = debian_userland(), ['-c', program]\n"
+        "command, env = emulated_python(userland, 'cortex-a72', arguments, path=[], env={}, plugin=plugin)\n"
+        "print(subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout)\n"
+    )
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*without, sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "EDGESLM_DATA": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "aarch64"
+    assert read_counts(tmp_path / "counts").overhead > 0
+
+
+def test_both_interfaces_of_the_plugin_count_the_same(tmp_path: Path) -> None:
+    """That of QEMU 9 and later calls back at each block; QEMU 7.2 has it too."""
+    program = (
+        "import os; os.getppid(); os.getppid()\nfor n in (100, 200): os.getppid(); sum(range(n * 1000)); os.getppid()"
+    )
+    found = []
+    for interface in (1, 2):
+        plugin = build_plugin(find_qemu(), interface)
+        if interface == 2:
+            # It declares a version that QEMU 7.2 does not know: the declaration alone is changed.
+            plugin = _declaring_version_1(plugin, tmp_path)
+        counts = tmp_path / f"counts-{interface}"
+        run_python("cortex-a72", ["-c", program], site="litert", plugin=f"{plugin},counts={counts}")
+        found.append(read_counts(counts))
+    for one, other in zip(found[0].runs, found[1].runs, strict=True):
+        assert sum(one) == pytest.approx(sum(other), rel=0.001)
+    first, second = (sum(run) for run in found[0].runs)
+    assert second == pytest.approx(2 * first, rel=0.05)
+
+
+def _declaring_version_1(plugin: Path, folder: Path) -> Path:
+    source = ROOT / "edgeslm" / "emulator" / "instructions.c"
+    text = source.read_text().replace("qemu_plugin_version = PLUGIN_VERSION", "qemu_plugin_version = 1")
+    (folder / "copy.c").write_text(text)
+    made = folder / plugin.name
+    command = ["cc", "-std=c11", "-O2", "-fvisibility=hidden", "-DPLUGIN_VERSION=2", "-shared", "-fPIC"]
+    subprocess.run([*command, "-o", str(made), str(folder / "copy.c")], check=True)
+    return made
