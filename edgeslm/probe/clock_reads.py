@@ -14,7 +14,8 @@ OPENVINO_EDGE = 1
 
 
 def instructions_by_operator(reads: Sequence[int], operators: Sequence[Mapping[str, Any]]) -> list[float] | None:
-    """One count for each of the profile's operators; None where the clock was not read as often as they need.
+    """One count for each of the profile's operators; None where the clock was not read as often as they need, which is
+    so where XNNPACK concatenates: it times each input and tells one operator.
 
     `reads`: the instructions between one clock read and the next in one profiled run, the first from the mark before
     it, the last up to the mark behind it.
