@@ -36,9 +36,9 @@ def readme_text(
         f"    python3 -m zipfile -e {file_name} {folder}",
         f"    python3 -m venv env && env/bin/pip install {wheels}-r {folder}/requirements.txt",
         f"    PYTHONPATH={folder} env/bin/python -m edgeslm_device run {given}",
-        f"    PYTHONPATH={folder} env/bin/python -m edgeslm_device probe     # latency and memory on this device",
         "",
-        f"From Python: `from edgeslm_device import Model; {_call(checkpoint, folder)}`",
+        f"`probe` instead of `run` measures it here. From Python: `from edgeslm_device import Model; "
+        f"{_call(checkpoint, folder)}`",
     ]
     return "\n".join(lines) + "\n"
 

@@ -21,6 +21,7 @@ STAGE_TITLES = {
     "reference": "run PyTorch for reference",
     "quantize": "quantize",
     "score": "score against PyTorch",
+    "layers": "name each operator's layer",
     "bundle": "write the bundle",
 }
 

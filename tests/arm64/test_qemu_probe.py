@@ -82,7 +82,7 @@ def test_instructions_and_no_times(
     assert report.throughput == ()
     assert report.instructions is not None
     assert report.instructions.per_token == pytest.approx(per_inference(report) / 16)
-    assert report.instructions.spread < 0.001
+    assert report.instructions.spread < 0.005  # so small a model that Python's share of it shows
     # The weights of two layers of MiniLM's shape, 16 tokens: some instructions each, not thousands.
     assert 1e5 < per_inference(report) < 1e9
     assert report.peak_rss_mib is not None
@@ -107,8 +107,28 @@ def test_instructions_go_to_the_checkpoint_s_layers(
     assert query == pytest.approx(key, rel=0.1)  # the same shape
     assert query > 0
     assert profile.covered is not None
-    assert 0.8 < profile.covered < 1.1
+    assert 0.5 < profile.covered < 1.1  # so small a model: the rest is Python's and the runtime's own
     assert sum(counted.values()) == pytest.approx(per_inference(report) * profile.covered)
+
+
+def test_a_real_model_s_count_is_the_same_each_time(edgeslm: Edgeslm, tmp_path: Path) -> None:
+    missing = load_backend("tflite").missing()
+    if missing:
+        pytest.skip(f"tflite: {missing}")
+    built = edgeslm("build", "--target", "rpi4", "--backend", "tflite", "--scheme", "int8", "-o", tmp_path, "--json")
+    assert built.status == 0, built.stderr
+    report = probe(edgeslm, Path(built.json["bundle"]), tmp_path / "r.json")
+    assert report.instructions is not None
+    assert report.instructions.spread < 0.001
+    # docs/measurements.md has 223.1 million for 64 tokens; attention apart, a quarter of the tokens takes a quarter.
+    assert 50e6 < per_inference(report) < 60e6
+    assert report.profile is not None
+    assert report.profile.covered is not None
+    assert 0.97 < report.profile.covered < 1.05
+    shares = {layer.layer: layer.share for layer in report.profile.layers}
+    assert shares["encoder.layer.0.intermediate.dense"] == pytest.approx(
+        shares["encoder.layer.5.intermediate.dense"], rel=0.01
+    )
 
 
 def test_newer_cores_take_fewer_instructions(
@@ -142,8 +162,9 @@ def test_a_missing_tool_is_named(
     """On a PATH that holds everything else, and with nothing made yet."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in {"qemu-aarch64", "mmdebstrap", "cc"} - {absent}:
-        (tools / name).symlink_to(f"/usr/bin/{name}")
+    for tool in Path("/usr/bin").iterdir():
+        if tool.name not in {absent, "gcc", "clang"}:
+            (tools / tool.name).symlink_to(tool)
     done = edgeslm(
         "probe",
         bundle_of("tflite"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"torch", "transformers", "onnx", "onnx_ir", "openvino", "nncf", "ai_edge_litert", "numpy", "pydantic", "rich"}
+HEAVY |= {"matplotlib", "jinja2", "asyncssh", "asyncio"}
 
 
 def edgeslm(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +36,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["targets", "plan", "build", "inspect", "run", "doctor"])
+@pytest.mark.parametrize("command", ["targets", "plan", "build", "inspect", "run", "probe", "compare", "deploy", "doctor"])
 def test_every_command_has_help(command: str) -> None:
     done = edgeslm(command, "--help")
     assert done.returncode == 0

@@ -6,6 +6,7 @@ through native interfaces that could end the process.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -34,8 +35,12 @@ PROTOCOL = 1
 REFERENCE_TOKENS = 64
 """The length whose figures stand at the top of a report, or the nearest that the model has."""
 WARM_UP = 3
-COUNTED_WARM_UP, COUNTED_RUNS = 1, 2
-"""Under an emulator, instead of the runs asked for: it is slow, and counts do not vary."""
+COUNTED_RUNS = 2
+"""Under an emulator, instead of the runs asked for: it is slow, and counts hardly vary."""
+SLOW_S = 0.5
+SMALL_WARM_UP, SMALL_COUNTED_RUNS = 24, 9
+"""For a model whose inference takes the emulator less than SLOW_S. Beside a large model Python's own share is nothing;
+beside a small one it shows, until its loops have been specialized (PEP 659), and by some hundred instructions after."""
 PROFILED_RUNS = 5
 BATCHES = (1, 8, 32)
 BATCH_S = 0.5
@@ -160,19 +165,31 @@ def _feeds(model: Model, asked: tuple[int, ...]) -> dict[int | None, dict[str, N
 def _length(
     model: Model, inputs: dict[str, NDArray[Any]], options: Options, emulated: bool, stopwatch: Stopwatch
 ) -> Event:
-    warm_up = COUNTED_WARM_UP if emulated else WARM_UP
-    for _ in range(warm_up):
-        model.runner.run(inputs)
     if options.counted:
-        for _ in range(COUNTED_RUNS):
-            _mark()
-            model.runner.run(inputs)
-            _mark()
-        return {"warm_up_runs": warm_up, "samples_ms": [], "discarded": 0, "counted_runs": COUNTED_RUNS}
+        return _counted(model, inputs)
+    for _ in range(WARM_UP):
+        model.runner.run(inputs)
     if emulated:
-        return {"warm_up_runs": warm_up, "samples_ms": [], "discarded": 0, "counted_runs": 0}
+        return {"warm_up_runs": WARM_UP, "samples_ms": [], "discarded": 0, "counted_runs": 0}
     samples, discarded = stopwatch.sample(lambda: model.runner.run(inputs), options.runs)
-    return {"warm_up_runs": warm_up, "samples_ms": samples, "discarded": discarded, "counted_runs": 0}
+    return {"warm_up_runs": WARM_UP, "samples_ms": samples, "discarded": discarded, "counted_runs": 0}
+
+
+def _counted(model: Model, inputs: dict[str, NDArray[Any]]) -> Event:
+    gc.collect()
+    gc.disable()  # when it comes depends on all that was allocated before
+    started = time.monotonic()
+    model.runner.run(inputs)
+    slow = time.monotonic() - started > SLOW_S
+    warm_up, runs = (1, COUNTED_RUNS) if slow else (SMALL_WARM_UP, SMALL_COUNTED_RUNS)
+    for _ in range(warm_up - 1):
+        model.runner.run(inputs)
+    for _ in range(runs):
+        _mark()
+        model.runner.run(inputs)
+        _mark()
+    gc.enable()
+    return {"warm_up_runs": warm_up, "samples_ms": [], "discarded": 0, "counted_runs": runs}
 
 
 def _mark() -> None:
