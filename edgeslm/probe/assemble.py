@@ -230,7 +230,7 @@ def is_target(machine: str, core: str | None, target: Target) -> bool:
 def _energy(event: Event) -> EnergyPart:
     if not event:
         return EnergyPart(measured=False, why_not="the probe ended before")
-    return EnergyPart(**{name: value for name, value in event.items() if name != "section"})
+    return EnergyPart(**{name: event[name] for name in EnergyPart.model_fields if name in event})
 
 
 def _mib(count: int | None) -> float | None:

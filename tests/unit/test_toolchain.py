@@ -12,7 +12,7 @@ import pytest
 
 from edgeslm.errors import MissingToolError, ToolFailedError
 from edgeslm.peak_memory import peak_memory
-from edgeslm.toolchain import find_tool, last_lines, run_tool
+from edgeslm.toolchain import find_tool, last_lines, run_tool, stream_tool
 
 
 def test_a_failing_tool_shows_its_last_lines_and_keeps_its_log(tmp_path: Path) -> None:
@@ -78,3 +78,44 @@ def test_ctrl_c_ends_the_whole_family(tmp_path: Path) -> None:
         run_tool([sys.executable, "-c", CHILD], log)
     time.sleep(0.1)
     assert not alive(int(log.read_text()))
+
+
+def test_lines_come_as_they_are_printed_and_stdin_stays_open(tmp_path: Path) -> None:
+    code = "import sys, time\nprint('one', flush=True); time.sleep(0.5); print('two'); sys.stderr.write('noise')"
+    code += "\nimport select; print(select.select([0], [], [], 0)[0])"
+    came: list[tuple[str, float]] = []
+    stream_tool(
+        [sys.executable, "-c", code], lambda line: came.append((line, time.monotonic())), tmp_path / "log", env=None
+    )
+    assert [line for line, _ in came] == ["one", "two", "[]"]
+    assert came[1][1] - came[0][1] > 0.3
+    assert (tmp_path / "log").read_text() == "noise"
+
+
+def test_a_stream_that_fails_or_hangs_is_ended_with_its_family(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailedError, match="it broke") as failed:
+        stream_tool([sys.executable, "-c", "raise SystemExit('it broke')"], print, tmp_path / "log", env=None)
+    assert failed.value.status == 1
+    family = (
+        "import subprocess, sys, time\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    )
+    family += "\nprint(child.pid, flush=True); time.sleep(60)"
+    children: list[int] = []
+    with pytest.raises(ToolFailedError) as hung:
+        stream_tool(
+            [sys.executable, "-c", family],
+            lambda line: children.append(int(line)),
+            tmp_path / "log",
+            env=None,
+            timeout_s=2,
+        )
+    assert hung.value.status == 124
+    assert not alive(children[0])
+
+    def refuse(line: str) -> None:
+        children.append(int(line))
+        raise ValueError(line)
+
+    with pytest.raises(ValueError, match=r"\d+"):
+        stream_tool([sys.executable, "-c", family], refuse, tmp_path / "log", env=None)
+    assert not alive(children[1])
