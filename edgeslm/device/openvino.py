@@ -25,37 +25,8 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, model: Mapping[str, Any], files: Files, threads: int) -> None:
-        try:
-            openvino: Any = importlib.import_module("openvino")
-        except (ImportError, OSError) as error:
-            raise MissingPackageError("openvino", "this model") from error
-        graph, weights = _parts(model["files"])
-        # The view must live as long as the compiled model: OpenVINO does not hold the memory of a shared tensor.
-        self._weights = files.view(weights) if weights else None
-        settings = {
-            # Where a CPU has bfloat16, OpenVINO would compute in it: not what the gates have scored.
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            # Two programs that both pin their threads would share the same two cores while others idle.
-            "ENABLE_CPU_PINNING": False,
-        }
-        try:
-            core = openvino.Core()
-            text = files.read(graph).decode()
-            if self._weights is None:
-                read = core.read_model(text.encode())
-            else:
-                array = np.frombuffer(self._weights, np.uint8)
-                read = core.read_model(text, openvino.Tensor(array, shared_memory=True))
-            compiled = core.compile_model(read, "CPU", settings)
-            self._request: Any = compiled.create_infer_request()
-        except (RuntimeError, ValueError) as error:
-            raise BundleError(
-                f"OpenVINO cannot open {graph}: {_first_line(error)}",
-                "the version in the bundle's requirements.txt can",
-            ) from None
+        compiled, self._weights = compile_graph(model, files, threads, {})
+        self._request: Any = compiled.create_infer_request()
         self._outputs = [name for output in compiled.outputs for name in sorted(output.get_names())]
 
     def run(self, signature: str | None, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -70,6 +41,45 @@ class OpenVinoEngine:
     def close(self) -> None:
         self._request = None
         self._weights = None
+
+
+def compile_graph(
+    model: Mapping[str, Any], files: Files, threads: int, further: Mapping[str, Any]
+) -> tuple[Any, memoryview | None]:
+    """The compiled model, and its weights' memory, which must live as long: OpenVINO does not hold a shared tensor's.
+
+    `further` are settings beside the usual ones. Raises BundleError where OpenVINO cannot open it.
+    """
+    try:
+        openvino: Any = importlib.import_module("openvino")
+    except (ImportError, OSError) as error:
+        raise MissingPackageError("openvino", "this model") from error
+    graph, weights = _parts(model["files"])
+    view = files.view(weights) if weights else None
+    settings = {
+        # Where a CPU has bfloat16, OpenVINO would compute in it: not what the gates have scored.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        # Two programs that both pin their threads would share the same two cores while others idle.
+        "ENABLE_CPU_PINNING": False,
+        **further,
+    }
+    try:
+        core = openvino.Core()
+        text = files.read(graph).decode()
+        if view is None:
+            read = core.read_model(text.encode())
+        else:
+            array = np.frombuffer(view, np.uint8)
+            read = core.read_model(text, openvino.Tensor(array, shared_memory=True))
+        return core.compile_model(read, "CPU", settings), view
+    except (RuntimeError, ValueError) as error:
+        raise BundleError(
+            f"OpenVINO cannot open {graph}: {_first_line(error)}",
+            "the version in the bundle's requirements.txt can",
+        ) from None
 
 
 def _parts(names: list[str]) -> tuple[str, str | None]:

@@ -269,4 +269,5 @@ def test_repacked_weights_of_another_model_are_not_taken(tmp_path: Path, monkeyp
             np.testing.assert_allclose([scores[x] for x in LABELS], softmax(tiny.expected(ids)), atol=1e-5)
     packed = list((tmp_path / "cache").iterdir())
     assert len(packed) == 2
-    assert all(path.suffix == ".xnnpack" and path.stat().st_size > 1000 for path in packed)
+    # How far rows are padded depends on the CPU: 888 bytes with AVX2, more with AVX-512.
+    assert all(path.suffix == ".xnnpack" and path.stat().st_size > tiny.head.nbytes for path in packed)

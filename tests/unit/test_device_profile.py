@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from edgeslm.device.container import open_container
-from edgeslm.device.openvino import OpenVinoEngine
-from edgeslm.device.probe import profile_litert, profile_openvino
+from edgeslm.device.probe import profile_litert
 from edgeslm.device.probe.profile import NoProfile, Profile, profile_operators
 from edgeslm.device.probe.profile_litert import BUILT_IN, XNNPACK, Event, operators_of
 from tests.unit.device_bundles import TinyModel, members, write_file
@@ -104,18 +103,6 @@ def test_the_interpreter_has_no_profile(tmp_path: Path) -> None:
     described = [{"name": "input_ids", "dtype": "int64", "shape": [1, -1]}]
     found, _ = profile(tmp_path, "ai-edge-litert", inputs=described)
     assert "interpreter" in (found.why_not or "")
-
-
-def test_openvino_is_profiled_with_the_settings_it_is_measured_with(tmp_path: Path) -> None:
-    container = open_container(write_file(tmp_path / "tiny.edgeslm", members(TinyModel("embedding"), "openvino")))
-    model = container.manifest["model"]
-    engine = OpenVinoEngine(model, container.files, 1)
-    measured = engine._request.get_compiled_model()
-    weights = [container.files.view(model["files"][1])]
-    profiled = profile_openvino._compile(container.files.read(model["files"][0]), weights, 1)
-    names = set(measured.get_property("SUPPORTED_PROPERTIES")) - {"PERF_COUNT", "SUPPORTED_PROPERTIES"}
-    differing = {name for name in names if measured.get_property(name) != profiled.get_property(name)}
-    assert differing == set()
 
 
 class _Counted:

@@ -9,14 +9,12 @@ after it, and one at the end.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..errors import BundleError, DeviceError, MissingPackageError
+from ..errors import DeviceError
 from ..files import Files
+from ..openvino import compile_graph
 from .profile import NoProfile, Operator
 
 if TYPE_CHECKING:
@@ -35,12 +33,8 @@ def profile_openvino(
 ) -> list[Operator]:
     """Nodes in the order they run, with one mean of all runs. Raises DeviceError where the model does not run."""
     mark = mark or (lambda: None)
-    # The views must live as long as the compiled model: OpenVINO does not hold the memory of a shared tensor.
-    weights = [files.view(name) for name in model["files"][1:]]
-    try:
-        request = _compile(files.read(model["files"][0]), weights, threads).create_infer_request()
-    except (RuntimeError, ValueError) as error:
-        raise BundleError(f"OpenVINO cannot open {model['files'][0]}: {error}") from None
+    compiled, weights = compile_graph(model, files, threads, {"PERF_COUNT": True})
+    request = compiled.create_infer_request()
     try:
         for _ in range(WARM_UP):
             _run(request, inputs)
@@ -59,32 +53,10 @@ def profile_openvino(
             operators.append(
                 Operator(node.node_type, node.node_name, "openvino", place, (max(0.0, round(spent / runs, 3)),))
             )
+    del request, compiled, weights  # in this order
     if not operators:
         raise NoProfile("no profile: no operator takes OpenVINO a whole microsecond")
     return operators
-
-
-def _compile(graph: bytes, weights: Sequence[memoryview], threads: int) -> Any:
-    try:
-        openvino: Any = importlib.import_module("openvino")
-    except (ImportError, OSError) as error:
-        raise MissingPackageError("openvino", "this model") from error
-    core = openvino.Core()
-    if weights:
-        array = np.frombuffer(weights[0], np.uint8)
-        read = core.read_model(graph.decode(), openvino.Tensor(array, shared_memory=True))
-    else:
-        read = core.read_model(graph)
-    # The settings are those of the engine that is measured (../openvino.py), and counters.
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "ENABLE_CPU_PINNING": False,
-        "PERF_COUNT": True,
-    }
-    return core.compile_model(read, "CPU", settings)
 
 
 def _run(request: Any, inputs: Mapping[str, NDArray[Any]]) -> None:
