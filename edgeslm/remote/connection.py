@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -239,7 +240,7 @@ def _changed(address: Address, attempt: _Attempt, key: SSHKey | None) -> DeviceN
         f"THE HOST KEY OF {address} HAS CHANGED: it is {shown}, and known_hosts has {known}"
         + (f" ({', '.join(lines)})" if lines else ""),
         "somebody may be listening in, or the device was installed anew. If you know that it was:\n"
-        f"ssh-keygen -f {attempt.known.files[0]} -R '{name}'",
+        + shlex.join(["ssh-keygen", "-f", str(attempt.known.files[0]), "-R", name]),
     )
 
 

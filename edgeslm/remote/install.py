@@ -34,7 +34,7 @@ INSTALLED_BYTES: dict[tuple[str, str], int] = {
 
 _NO_NETWORK = re.compile(
     r"name resolution|Name or service not known|Failed to establish a new connection|Network is unreachable"
-    r"|Connection refused|No route to host|timed out|ProxyError|nodename nor servname"
+    r"|Connection refused|No route to host|timed out|ProxyError|from versions: none"
 )
 
 # pip runs out of the wheel that ensurepip would install it from: installing it takes longer than everything else.

@@ -1,0 +1,71 @@
+"""What the tests of devices behind SSH share: bundles that bring their packages, and devices.
+
+The bundles' stages and wheels are kept from one test run to the next, beside the devices' system: both are named by
+what they are made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeslm.backends import load_backend
+from tests.arm64.sshd import Device, arm64_device, host_device, host_problem, kept_folder, problem
+from tests.conftest import Answer
+
+BundleOf = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="session")
+def bundle_of(
+    edgeslm: Callable[..., Answer], checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> BundleOf:
+    """bundle_of(backend, target) -> a small model's bundle with its wheels; not to be changed."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def make(backend: str, target: str) -> Path:
+        if (backend, target) not in made:
+            missing = load_backend(backend).missing()
+            if missing:
+                pytest.skip(f"{backend}: {missing}")
+            options = ("--target", target, "--backend", backend, "--scheme", "fp32", "--vendor-wheels", "--json")
+            kept = str(kept_folder() / "ssh-builds")
+            out = tmp_path_factory.mktemp(f"{backend}-{target}")
+            answer = edgeslm("build", *options, "--model", checkpoint_of("minilm"), "-o", out, EDGESLM_CACHE=kept)
+            assert answer.status == 0, answer.stderr
+            made[backend, target] = Path(answer.json["bundle"])
+        return made[backend, target]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """An emulated Raspberry Pi 4 for all tests: whoever needs a clean one makes it."""
+    pytest.importorskip("asyncssh")
+    if problem():
+        pytest.skip(problem() or "")
+    with arm64_device(tmp_path_factory.mktemp("pi") / "d") as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def second_pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """Another one, so that two can be made ready at once."""
+    pytest.importorskip("asyncssh")
+    if problem():
+        pytest.skip(problem() or "")
+    with arm64_device(tmp_path_factory.mktemp("second") / "d") as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """This machine as a device: nothing in it is emulated."""
+    pytest.importorskip("asyncssh")
+    if host_problem():
+        pytest.skip(host_problem() or "")
+    with host_device(tmp_path_factory.mktemp("box") / "d") as device:
+        yield device
