@@ -35,44 +35,61 @@ class Point:
     ms: float
 
 
-def estimate(report: ProbeReport, calibration: Sequence[ProbeReport]) -> EstimatePart:
-    """What the board that `calibration` was measured on would take for this emulated report's lengths.
+@dataclass(frozen=True)
+class Calibration:
+    """What a board's milliseconds rest on."""
 
-    Raises ConfigError where the reports are not enough, of another core, or of several boards.
+    core: str
+    board: str
+    points: tuple[Point, ...]
+    basis: tuple[str, ...]  # the board's reports
+
+
+def calibrate(core: str, reports: Sequence[ProbeReport]) -> Calibration:
+    """The measurements of a board in these reports.
+
+    Raises ConfigError where they are not enough, of another core, or of several boards.
     """
-    core = report.device.core
-    if not report.emulated or core is None:
-        raise ConfigError("milliseconds are foretold for emulated reports only: this one was measured", WANTED)
-    real = [other for other in calibration if not other.emulated and other.device.core == core]
-    counted = [other for other in calibration if other.emulated and other.device.core == core]
-    boards = sorted({(other.device.board or "unnamed board", other.runtime.threads) for other in real})
+    real = [report for report in reports if not report.emulated and report.device.core == core]
+    counted = [report for report in reports if report.emulated and report.device.core == core]
+    boards = sorted({(report.device.board or "unnamed board", report.runtime.threads) for report in real})
     if len(boards) > 1:
         named = "; ".join(f"{board}, {threads} threads" for board, threads in boards)
         raise ConfigError(f"the calibration is of several boards or numbers of threads: {named}", "give one's reports")
     points = pair(real, counted)
     if len(points) < LEAST_POINTS:
         raise ConfigError(f"the calibration has {len(points)} measured and counted lengths of {core}", WANTED)
-    a, b = fit(points)
-    error = left_out_error(points)
-    return EstimatePart(
+    return Calibration(
         core=core,
         board=boards[0][0],
-        lengths=tuple(
-            EstimatedLength(tokens=part.tokens, ms=ms, error_ms=ms * error)
-            for part in report.lengths
-            if part.instructions is not None
-            for ms in (a * part.instructions.per_inference + b * report.bundle.model_bytes,)
+        points=tuple(points),
+        basis=tuple(
+            f"{report.bundle.name} {report.bundle.scheme} ({report.bundle.digest[:12]}, "
+            f"{report.runtime.threads} threads, {report.started_at[:10]})"
+            for report in real
+            if any(point.bundle == report.bundle.digest for point in points)
         ),
+    )
+
+
+def estimate(report: ProbeReport, calibration: Calibration) -> EstimatePart:
+    """What the board would take for this emulated report's lengths."""
+    a, b = fit(calibration.points)
+    error = left_out_error(calibration.points)
+    lengths = []
+    for part in report.lengths:
+        if part.instructions is not None:
+            ms = a * part.instructions.per_inference + b * report.bundle.model_bytes
+            lengths.append(EstimatedLength(tokens=part.tokens, ms=ms, error_ms=ms * error))
+    return EstimatePart(
+        core=calibration.core,
+        board=calibration.board,
+        lengths=tuple(lengths),
         ns_per_instruction=a * 1e6,
         ns_per_byte=b * 1e6,
-        points=len(points),
+        points=len(calibration.points),
         error=error,
-        basis=tuple(
-            f"{other.bundle.name} {other.bundle.scheme} ({other.bundle.digest[:12]}, {other.runtime.threads} threads, "
-            f"{other.started_at[:10]})"
-            for other in real
-            if any(point.bundle == other.bundle.digest for point in points)
-        ),
+        basis=calibration.basis,
     )
 
 

@@ -14,7 +14,7 @@ from edgeslm.bundle.inspect import Inspection, inspect_bundle
 from edgeslm.errors import ConfigError, EdgeslmError, UnsupportedError
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.assemble import assemble
-from edgeslm.probe.estimate import estimate
+from edgeslm.probe.estimate import calibrate, estimate
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event, ProbeSettings
 
@@ -84,6 +84,8 @@ class _Measuring:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         _refuse_what_cannot_work(request, self.inspection)
+        core = request.core or self.inspection.manifest.target.cpu.core
+        self._calibration = calibrate(core, request.calibration) if request.calibration else None
 
     def outcome(self) -> Outcome:
         problem = self.error.message if self.error else "interrupted" if self.interrupted else None
@@ -96,8 +98,8 @@ class _Measuring:
             layers=self._layers,
             problem=problem,
         )
-        if report is not None and report.complete and self.request.calibration:
-            report = report.model_copy(update={"estimate": estimate(report, self.request.calibration)})
+        if report is not None and report.complete and self._calibration is not None:
+            report = report.model_copy(update={"estimate": estimate(report, self._calibration)})
         return Outcome(self.request, report, self.error, self.interrupted)
 
 

@@ -15,6 +15,7 @@ from edgeslm.backends import load_backend
 from edgeslm.data_folder import data_folder
 from edgeslm.emulator.counts import read_counts
 from edgeslm.emulator.plugin import build_plugin, find_qemu
+from edgeslm.probe.assemble import latency_part
 from edgeslm.probe.report import ProbeReport
 from tests.arm64.userland import problem, run_python
 from tests.conftest import ROOT, Answer
@@ -129,6 +130,37 @@ def test_a_real_model_s_count_is_the_same_each_time(edgeslm: Edgeslm, tmp_path: 
     assert shares["encoder.layer.0.intermediate.dense"] == pytest.approx(
         shares["encoder.layer.5.intermediate.dense"], rel=0.01
     )
+
+
+def test_milliseconds_are_foretold_from_a_calibration_only(
+    edgeslm: Edgeslm, bundle_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """The board's own report is a fake here: a Raspberry Pi 4 that takes a tenth of a nanosecond an instruction."""
+    counted = probe(edgeslm, bundle_of("tflite"), tmp_path / "counted.json", "--length", "32", "--length", "64")
+    assert counted.estimate is None
+    lengths = tuple(
+        part.model_copy(
+            update={"latency_ms": latency_part([part.instructions.per_inference * 1e-7]), "instructions": None}
+        )
+        for part in counted.lengths
+        if part.instructions is not None
+    )
+    device = counted.device.model_copy(update={"board": "a fake Raspberry Pi 4"})
+    measured = counted.model_copy(update={"emulated": False, "lengths": lengths, "device": device})
+    (tmp_path / "measured.json").write_text(measured.model_dump_json())
+    options = ("--calibration", tmp_path / "counted.json", "--calibration", tmp_path / "measured.json")
+    report = probe(edgeslm, bundle_of("tflite"), tmp_path / "r.json", *options)
+    assert report.estimate is not None
+    assert (report.estimate.points, report.estimate.board) == (3, "a fake Raspberry Pi 4")
+    assert report.estimate.lengths[0].ms == pytest.approx(per_inference(report) * 1e-7, rel=0.01)
+    assert report.estimate.error < 0.01
+    assert report.latency_ms is None
+    shown = edgeslm("probe", bundle_of("tflite"), "--via", "qemu", "--length", "16", *options, cwd=tmp_path).stdout
+    assert "Predicted for a fake Raspberry Pi 4 from 3 measured and counted lengths" in shown
+    half = ("--via", "qemu", "--length", "16", "--calibration", tmp_path / "counted.json", "--json")
+    refused = edgeslm("probe", bundle_of("tflite"), *half, "-o", tmp_path / "half.json")
+    assert refused.status == 2
+    assert "has 0 measured and counted lengths" in refused.json["error"]["message"]
 
 
 def test_newer_cores_take_fewer_instructions(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgeslm.errors import ConfigError
 from edgeslm.probe.assemble import instructions_part, latency_part
-from edgeslm.probe.estimate import Point, estimate, fit, left_out_error
+from edgeslm.probe.estimate import Point, calibrate, estimate, fit, left_out_error
 from edgeslm.probe.report import LengthPart, ProbeReport
 from tests.unit.probe_reports import make_report
 
@@ -66,7 +66,7 @@ def test_neither_price_is_below_zero(points: list[tuple[float, float, float]]) -
 def test_a_bundle_is_foretold_from_others_that_were_measured() -> None:
     calibration = [made(emulated, name, scale) for name, scale in (("a", 1), ("b", 3)) for emulated in (False, True)]
     counted = made(True, "c", 2)
-    found = estimate(counted, calibration)
+    found = estimate(counted, calibrate("cortex-a72", calibration))
     assert found.points == 8
     assert found.core == "cortex-a72"
     assert found.error == pytest.approx(0, abs=1e-6)
@@ -78,7 +78,7 @@ def test_a_bundle_is_foretold_from_others_that_were_measured() -> None:
 def test_the_error_is_that_of_a_bundle_left_out() -> None:
     # A second bundle that takes 1.5 times as long for each instruction is foretold 1/3 too fast from the first.
     calibration = [made(False, "a", 1), made(True, "a", 1), made(False, "b", 1, ms=1.5e-7), made(True, "b", 1)]
-    found = estimate(made(True, "c", 2), calibration)
+    found = estimate(made(True, "c", 2), calibrate("cortex-a72", calibration))
     assert found.error == pytest.approx(0.5, rel=0.01)
     assert found.lengths[0].error_ms == pytest.approx(found.lengths[0].ms * found.error)
 
@@ -94,9 +94,9 @@ def test_the_error_is_that_of_a_bundle_left_out() -> None:
 )
 def test_without_measurements_there_is_no_estimate(calibration: list[ProbeReport], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        estimate(made(True, "c", 2), calibration)
+        calibrate("cortex-a72", calibration)
 
 
-def test_a_measured_report_needs_none() -> None:
-    with pytest.raises(ConfigError, match="emulated reports only"):
-        estimate(made(False, "a", 1), [made(False, "a", 1), made(True, "a", 1)])
+def test_another_core_s_measurements_are_none() -> None:
+    with pytest.raises(ConfigError, match="has 0 measured and counted lengths of cortex-a76"):
+        calibrate("cortex-a76", [made(False, "a", 1), made(True, "a", 1)])
