@@ -45,7 +45,8 @@ class Service:
 
 def unit_text(current: str, name: str, manifest: Manifest, *, sandbox: bool) -> str:
     """The unit for the release that `current` leads to. With `sandbox` it can write nothing but its cache."""
-    program = _quoted(f"{current}/edgeslm-device")
+    # A program's own path may not hold everything that an argument may: it is handed to the shell.
+    program = _quoted(f"{current}/edgeslm-device").replace("$", "$$")
     cache = _quoted(f"{current.rpartition('/')[0]}/cache")
     lines = [
         "[Unit]",
@@ -53,7 +54,7 @@ def unit_text(current: str, name: str, manifest: Manifest, *, sandbox: bool) -> 
         "",
         "[Service]",
         "Type=notify",
-        f"ExecStart={program} listen --socket %t/edgeslm-{name}.sock",
+        f"ExecStart=/bin/sh {program} listen --socket %t/edgeslm-{name}.sock",
         f"TimeoutStartSec={START_S:.0f}",
         "Restart=on-failure",
         "RestartSec=5",
@@ -95,6 +96,6 @@ async def start_service(connection: Connection, current: str, name: str, manifes
 
 
 def _quoted(path: str) -> str:
-    """A path as a unit file has it: in quotes, with % and $ doubled."""
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """A path as a unit file has it: in quotes, with % doubled."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'

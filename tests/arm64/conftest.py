@@ -7,7 +7,9 @@ what they are made from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,3 +71,28 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
         pytest.skip(host_problem() or "")
     with host_device(tmp_path_factory.mktemp("box") / "d") as device:
         yield device
+
+
+@pytest.fixture(scope="session")
+def settled(
+    bundle_of: BundleOf,
+    pi: Device,
+    second_pi: Device,
+    box: Device,
+    edgeslm: Callable[..., Answer],
+    tmp_path_factory: Any,
+) -> dict[str, Answer]:
+    """Both backends probed on a Pi each and one on this machine, everything kept: later tests install nothing."""
+
+    def settle(device: Device, backend: str, target: str) -> Answer:
+        folder = tmp_path_factory.mktemp("settled")
+        flags = ("--identity", device.identity, "--keep", "--runs", "5", "-o", folder / "report.json", "--json")
+        env = {"HOME": str(device.user_home(folder / "home")), "SSH_AUTH_SOCK": ""}
+        return edgeslm("probe", bundle_of(backend, target), "--via", device.address, *flags, stdin="", **env)
+
+    wanted = ((pi, "tflite", "rpi4"), (second_pi, "openvino", "rpi4"), (box, "tflite", "linux-x86_64"))
+    for _, backend, target in wanted:
+        bundle_of(backend, target)
+    with ThreadPoolExecutor() as pool:
+        works = {f"{one[1]}-{one[2]}": pool.submit(settle, *one) for one in wanted}
+        return {name: work.result() for name, work in works.items()}

@@ -1,9 +1,10 @@
 """Devices behind SSH: OpenSSH's own server on loopback, on arm64 and on this machine.
 
 The arm64 one runs in a Debian bookworm of its own, every process of it emulated: proot shows it that folder as its
-root and starts each program under qemu-aarch64. No root, no mounts, no binfmt_misc. The system is unpacked once and
-kept, under the digest of its recipe, in the user's cache folder (EDGESLM_TEST_ROOTFS moves it); a device brings its
-own home, /tmp and CPU. The other one is this machine's sshd, for latencies that are some.
+root and starts each program under qemu-aarch64. It needs no binfmt_misc, and no root where users may have namespaces.
+The system is unpacked once and kept, under the digest of its recipe, in the user's cache folder (EDGESLM_TEST_ROOTFS
+moves it); a device brings its own home, /tmp and CPU. The other one is this machine's sshd, for latencies that are
+some.
 """
 
 from __future__ import annotations
@@ -38,13 +39,19 @@ CORE = "cortex-a72"
 USER = "root"
 PASSWORD = "raspberry"
 SSHD = "/usr/sbin/sshd"
+OWN_ROOT = () if os.geteuid() == 0 else ("--map-root-user",)
+"""sshd changes its root and its user: a namespace in which its user may, where it is not root."""
 PACKAGE_OF = {"qemu-aarch64": "qemu-user", "mmdebstrap": "mmdebstrap", "proot": "proot", "ssh-keygen": "openssh-client"}
 
 
 def problem() -> str | None:
     """What keeps an arm64 device from being made or run here, with the line that helps."""
     absent = [package for tool, package in PACKAGE_OF.items() if shutil.which(tool) is None]
-    return f"apt-get install {' '.join(absent)}   (for a device behind SSH)" if absent else None
+    if absent:
+        return f"apt-get install {' '.join(absent)}   (for a device behind SSH)"
+    if OWN_ROOT and subprocess.run(["unshare", *OWN_ROOT, "true"], capture_output=True, check=False).returncode != 0:
+        return "a device behind SSH needs root here, or sysctl kernel.unprivileged_userns_clone=1"
+    return None
 
 
 def host_problem() -> str | None:
@@ -74,6 +81,11 @@ class Device:
     def fingerprint(self) -> str:
         """Of its host key."""
         return _call(["ssh-keygen", "-lf", str(self.folder / "etc/host_key.pub")]).split()[1]
+
+    @property
+    def mounted_home(self) -> Path:
+        """Its home as only the device sees it, with what is mounted there."""
+        return Path(f"/proc/{self.process.pid}/root{self.home}")
 
     @property
     def known(self) -> str:
@@ -124,7 +136,9 @@ def arm64_device(folder: Path, *, binds: Sequence[tuple[Path, str]] = (), mount:
         command += ["-b", f"{here}:{there}"]
     command += [SSHD, "-D", "-e", "-f", "/srv/ssh/sshd_config"]
     if mount:
-        command = ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+        command = ["--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+    if mount or os.geteuid() != 0:
+        command = ["unshare", *OWN_ROOT, *command]
     with _running(command, folder, port) as process:
         yield Device(port, folder, home, USER, process)
 
