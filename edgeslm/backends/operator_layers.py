@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from edgeslm.artifacts import OnnxModel
 from edgeslm.formats.onnx_file import load_onnx
 from edgeslm.formats.operator_layers import GraphOperator, common_layer
-from edgeslm.passes.strip_metadata import LAYER
 
 WHOLE = ""
 """The layer of what the model does outside of all its modules: masks, pooling."""
@@ -46,6 +45,8 @@ class ExportedLayers:
 
     @classmethod
     def of(cls, model: OnnxModel, length: int) -> ExportedLayers:
+        from edgeslm.passes.strip_metadata import LAYER  # a pass: it imports onnx_ir, which a cached build never needs
+
         of_name: dict[str, str] = {}
         of_parameter: dict[str, dict[str, None]] = {}
         for node in load_onnx(model.path(length)).graph.all_nodes():

@@ -74,6 +74,18 @@ def test_an_unchanged_rebuild_runs_no_stage_and_keeps_the_file(edgeslm: Edgeslm,
     assert again.json["digest"] == built.json["digest"]
 
 
+def test_an_unchanged_rebuild_imports_nothing_heavy(bert: Path, built: Answer) -> None:
+    """It is to answer in two seconds; each of these takes half of one and more to import."""
+    code = (
+        "import sys, edgeslm\n"
+        f"edgeslm.build('rpi4', {str(bert)!r}, backend='openvino', "
+        f"out={str(Path(built.json['bundle']).parent)!r})\n"
+        "print(sorted({'onnx', 'onnx_ir', 'sympy', 'torch', 'transformers', 'openvino', 'nncf'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_a_new_scheme_does_not_export_again(edgeslm: Edgeslm, bert: Path, built: Answer, tmp_path: Path) -> None:
     answer = build(edgeslm, bert, tmp_path, "--scheme", "fp16")
     cached = {stage["name"]: stage["cached"] for stage in answer.json["stages"]}
