@@ -17,6 +17,25 @@ from tests.architectures import make_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 
+DEVICES = {"tests/arm64/test_ssh_probe.py", "tests/arm64/test_deploy.py"}
+"""Files whose tests share devices, which take two minutes to make ready."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay in one worker, with what they build; those that share devices as well.
+
+    xdist's own groups do nothing with pytest 9.2, which has no place for the group's name in a test's id any more.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "devices" if path in DEVICES else path
+
+    return ByFile(config, log)
+
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

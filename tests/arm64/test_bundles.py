@@ -21,10 +21,7 @@ from edgeslm.backends import load_backend
 from tests.arm64.userland import problem, run_python
 from tests.conftest import Answer
 
-pytestmark = [
-    pytest.mark.xdist_group("arm64"),
-    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
-]
+pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 SITES = {"tflite": "litert", "openvino": "openvino"}
 TEXTS = ("A cat runs.", "How do I reset my password?", "The small blue house by the river was sold last week. " * 3)

@@ -23,10 +23,7 @@ from tests.arm64.conftest import BundleOf
 from tests.arm64.sshd import Device, host_device, kept_folder, problem
 from tests.conftest import ROOT, Answer
 
-pytestmark = [
-    pytest.mark.xdist_group("arm64"),
-    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
-]
+pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 DEPLOYED = ".local/share/edgeslm"
 MODEL = f"{DEPLOYED}/models/minilm"

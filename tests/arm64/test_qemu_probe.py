@@ -21,10 +21,7 @@ from tests.arm64.userland import problem, run_python
 from tests.conftest import ROOT, Answer
 
 Edgeslm = Callable[..., Answer]
-pytestmark = [
-    pytest.mark.xdist_group("arm64"),
-    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
-]
+pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 
 @pytest.fixture(scope="module")

@@ -36,10 +36,7 @@ from tests.arm64.proxy import proxy_to
 from tests.arm64.sshd import PASSWORD, Device, arm64_device, host_device, problem
 from tests.conftest import ROOT, Answer
 
-pytestmark = [
-    pytest.mark.xdist_group("arm64"),
-    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
-]
+pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 CACHE = ".cache/edgeslm"
 Probe = Callable[..., Answer]

@@ -8,10 +8,7 @@ import pytest
 
 from tests.arm64.userland import IMPORTS, problem, run_python
 
-pytestmark = [
-    pytest.mark.xdist_group("arm64"),
-    pytest.mark.skipif(problem() is not None, reason=problem() or ""),
-]
+pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 FACTS = """
 import json, os, platform, numpy, {modules}

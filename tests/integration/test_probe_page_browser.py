@@ -31,12 +31,9 @@ FLAGS = (
 )
 HOSTILE = "\"'><img src=x onerror=document.title='taken'><script>document.title='taken'</script>"
 
-pytestmark = [
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
-    ),
-    pytest.mark.xdist_group("browser"),  # one browser is enough
-]
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
+)
 
 
 @pytest.fixture(scope="module")

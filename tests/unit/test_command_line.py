@@ -36,7 +36,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["targets", "plan", "build", "inspect", "run", "probe", "compare", "deploy", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["targets", "plan", "build", "inspect", "run", "probe", "compare", "deploy", "doctor"]
+)
 def test_every_command_has_help(command: str) -> None:
     done = edgeslm(command, "--help")
     assert done.returncode == 0
