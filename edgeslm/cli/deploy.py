@@ -40,15 +40,19 @@ def deploy(bundle: Path, addresses: tuple[str, ...], systemd: bool, as_json: boo
     def announce(address: Address, line: str) -> None:
         note(f"  {address}  {line}" if len(parsed) > 1 else f"  {line}")
 
-    outcomes = deploy_bundle(
-        bundle,
-        inspection,
-        parsed,
-        login=login,
-        announce=announce,
-        remote_dir=flags["remote_dir"] or REMOTE_DIR,
-        systemd=systemd,
-    )
+    try:
+        outcomes = deploy_bundle(
+            bundle,
+            inspection,
+            parsed,
+            login=login,
+            announce=announce,
+            remote_dir=flags["remote_dir"] or REMOTE_DIR,
+            systemd=systemd,
+        )
+    except KeyboardInterrupt:
+        hint = "nothing was switched; what was copied whole stays on the device: the same command goes on from there"
+        raise KeyboardInterrupt(hint) from None
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and len(outcomes) == 1:
         raise errors[0]

@@ -6,8 +6,10 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,6 +166,52 @@ def test_the_file_of_a_release_that_rotted_is_mended(
     one = entry(deploy(versions[0], device, "--json"))
     assert one.copied_bytes == len(content)
     assert model.read_bytes() == content
+
+
+def test_ctrl_c_switches_nothing_and_the_same_command_goes_on(
+    deployed: Answer, deploy: Deploy, device: Device, versions: list[Path], tmp_path: Path
+) -> None:
+    filler = {f"model/{number}.bin": os.urandom(4 << 20) for number in range(12)}
+    bundle = altered(versions[0], tmp_path / "large.edgeslm", filler)
+    home = device.user_home(tmp_path / "home")
+    command = [
+        sys.executable,
+        "-m",
+        "edgeslm",
+        "deploy",
+        str(bundle),
+        device.address,
+        "--identity",
+        str(device.identity),
+    ]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "HOME": str(home), "SSH_AUTH_SOCK": "", "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while "copied" not in (line := process.stderr.readline()):
+        assert line, "it ended before anything was copied"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "goes on from there" in stderr
+    assert current(device) == digest(versions[0])
+    whole = {name for name, content in filler.items() if arrived(device, bundle, name) == content}
+    assert 0 < len(whole) < len(filler)
+    one = entry(deploy(bundle, device, "--json"))
+    assert one.copied_bytes is not None
+    assert one.copied_bytes < (len(filler) - len(whole) + 1) * (4 << 20)
+    assert current(device) == digest(bundle)
+    assert releases(device) == {digest(versions[0]), digest(bundle)}
+
+
+def arrived(device: Device, bundle: Path, name: str) -> bytes | None:
+    """What there is of a file in a release that is not complete."""
+    path = device.home / MODEL / f"releases/{digest(bundle)}.new/bundle/{name}"
+    return path.read_bytes() if path.exists() else None
 
 
 def test_several_devices_at_once_and_one_fails(
