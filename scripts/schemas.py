@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from edgeslm import answers
 from edgeslm.bundle.manifest import Manifest
+from edgeslm.deploy import DeployAnswer
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.report import ProbeAnswer, ProbeReport
 
@@ -27,6 +28,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "probe-several": ProbeAnswer,
     "compare": CompareAnswer,
     "doctor": answers.DoctorAnswer,
+    "deploy": DeployAnswer,
     "error": answers.ErrorAnswer,
     "manifest": Manifest,
 }
