@@ -86,8 +86,10 @@ def test_instructions_and_no_times(
     assert report.peak_rss_mib is not None
     assert 20 < report.peak_rss_mib < 400
     assert any("times of the device are not known" in note for note in report.notes)
+    # OpenVINO's threads wake each other: some thousand instructions more or less, which only so small a model shows.
     again = probe(edgeslm, bundle_of(backend), tmp_path / "again.json")
-    assert per_inference(again) == pytest.approx(per_inference(report), rel=0.001)
+    tolerance = {"tflite": 0.001, "openvino": 0.01}[backend]
+    assert per_inference(again) == pytest.approx(per_inference(report), rel=tolerance)
 
 
 def test_instructions_go_to_the_checkpoint_s_layers(
