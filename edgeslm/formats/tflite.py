@@ -2,12 +2,14 @@
 
 Buffers may lie inside the flatbuffer or behind it (`offset` and `size`, as ai-edge-quantizer writes them); read,
 both look alike: bytes of the file, not copied. Written, all lie inside, aligned to 16 bytes, which every TensorFlow
-Lite runtime reads. The same objects give the same bytes.
+Lite runtime reads; a file for this machine alone may be streamed, with all of them behind. The same objects give the
+same bytes.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,39 @@ def pack_tflite(model: Any) -> bytearray:
             tensor.quantization = quantization
     packed: bytearray = builder.Output()
     return packed
+
+
+def write_tflite_streamed(model: Any, contents: Sequence[NDArray[Any]], path: Path) -> None:
+    """Write a model whose buffer i holds `contents[i]` behind the flatbuffer, one content after the other.
+
+    Contents may be views in any order of memory-mapped files: only one at a time is copied.
+    """
+    import flatbuffers
+
+    def packed(start: int) -> bytearray:
+        end = start
+        for buffer, values in zip(model.buffers, contents, strict=True):
+            if values.nbytes:
+                end = _aligned(end)
+                buffer.offset, buffer.size = end, values.nbytes
+                end += values.nbytes
+        builder = flatbuffers.Builder(2**16)
+        builder.Finish(model.Pack(builder), IDENTIFIER)
+        made: bytearray = builder.Output()
+        return made
+
+    # Where the contents begin depends on the flatbuffer's length, which the numbers in it do not change.
+    start = _aligned(len(packed(ALIGNMENT)))
+    with path.open("wb") as out:
+        out.write(packed(start))
+        for values in contents:
+            if values.nbytes:
+                out.write(bytes(_aligned(out.tell()) - out.tell()))
+                out.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+
+def _aligned(position: int) -> int:
+    return -(-position // ALIGNMENT) * ALIGNMENT
 
 
 class _AlignedBuffer:

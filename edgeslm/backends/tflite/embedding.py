@@ -44,7 +44,8 @@ def restore_tables(graph: Graph, tables: Mapping[str, NDArray[np.float32]]) -> N
         if graph.kind(operator) != "ADD":
             continue
         for position, tensor in enumerate(map(int, operator.inputs)):
-            found = _rows_of(graph, tensor, tables)
+            values = graph.constant(tensor)
+            found = None if values is None else rows_of(values, tables)
             if found is None:
                 continue
             before = []
@@ -80,12 +81,9 @@ def _lookup(graph: Graph, table: int, ids: int, result: int) -> list[Any]:
     return operators
 
 
-def _rows_of(
-    graph: Graph, tensor: int, tables: Mapping[str, NDArray[np.float32]]
-) -> tuple[str, NDArray[np.int32]] | None:
+def rows_of(values: NDArray[Any], tables: Mapping[str, NDArray[np.float32]]) -> tuple[str, NDArray[np.int32]] | None:
     """(parameter, ids) of the table that holds the constant's rows, one after the other or the same again and again."""
-    values = graph.constant(tensor)
-    if values is None or values.ndim < 2 or values.dtype != np.float32:
+    if values.ndim < 2 or values.dtype != np.float32:
         return None
     rows = values.reshape(-1, values.shape[-1])
     if len(rows) < 2 or values.shape[-2] != len(rows):

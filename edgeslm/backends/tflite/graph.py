@@ -21,6 +21,8 @@ DTYPES = {
     "BOOL": np.bool_,
 }
 """Name in the schema's TensorType -> numpy type, for tensors whose elements take whole bytes."""
+VERSIONS = {"BROADCAST_TO": 2}
+"""Operators whose first version no kernel carries out any more."""
 
 
 def type_names() -> dict[int, str]:
@@ -168,6 +170,6 @@ class Graph:
         code = fbs.OperatorCodeT()
         code.builtinCode = value
         code.deprecatedBuiltinCode = min(value, 127)  # the field is a signed byte
-        code.version = 1
+        code.version = VERSIONS.get(kind, 1)
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
