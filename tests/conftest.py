@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.architectures import make_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A deadline for each example is a timed test: on a busy machine it fails for nothing.
+settings.register_profile("edgeslm", deadline=None)
+settings.load_profile("edgeslm")
 
 DEVICES = {"tests/arm64/test_ssh_probe.py", "tests/arm64/test_deploy.py"}
 """Files whose tests share devices, which take two minutes to make ready."""
