@@ -19,6 +19,8 @@ Role = Literal["embedding", "linear", "other"]
 """What a parameter does: a looked-up table, the weight of a matrix product, anything else (norms, biases)."""
 Precision = Literal["fp32", "fp16", "int8", "int4"]
 """How one tensor is stored."""
+Converter = Literal["edgeslm", "onnx2tf"]
+"""What writes the tflite backend's float model: our own lowering, or a tool in an environment of its own."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class QuantPlan:
     weight_bytes: int  # expected size of the model's files
     resident_bytes: int  # expected memory on the target, from measured factors
     digest: str = ""
+    converter: Converter | None = None  # None where the backend has one way alone
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def examine() -> list[Finding]:
 
     findings = [_examine_extra(name) for name in EXTRAS]
     for name, purpose, optional in (
-        ("onnx2tf", "conversion for the tflite backend", False),
+        ("onnx2tf", "another converter for the tflite backend (--converter onnx2tf)", True),
         ("tensorflow", "cross-check with TensorFlow's own interpreter", True),
     ):
         problem = tflite.environment.problem(name)

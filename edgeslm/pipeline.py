@@ -26,7 +26,7 @@ from edgeslm.errors import ConfigError
 from edgeslm.export.checkpoint import length_buckets, open_checkpoint
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.formats.operator_layers import OperatorLayers
-from edgeslm.planning import decide
+from edgeslm.planning import decide, find_converter
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.target import Target, load_target
 from edgeslm.versions import tool_versions
@@ -51,6 +51,7 @@ class BuildRequest:
     force: bool = False
     vendor_wheels: bool = False
     out: Path = Path()
+    converter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def plan(request: BuildRequest) -> Decision:
         calibration = scoring = None
     else:
         calibration, scoring = texts.load_texts(request.calibration, request.eval)
-    decided = decide(target, checkpoint, lengths, missing_backends(), request.scheme, request.backend)
+    converter = find_converter(request.converter)
+    decided = decide(
+        target, checkpoint, lengths, missing_backends(converter), request.scheme, request.backend, converter
+    )
     return Decision(target, checkpoint, decided, calibration, scoring)
 
 
@@ -135,9 +139,10 @@ class Stages:
         return self.cache.stage("export", key, OnnxModel, lambda out: export_onnx(checkpoint, lengths, out))
 
     def lower(self, onnx: OnnxModel) -> LoweredModel:
-        name = self.decision.plan.backend
-        key = [onnx.digest, code_digest(f"backends/{name}"), tool_versions(name)]
-        return self.cache.stage("lower", key, LoweredModel, lambda out: load_backend(name).lower(onnx, out))
+        name, converter = self.decision.plan.backend, self.decision.plan.converter
+        tools = tool_versions(name) | (tool_versions(converter) if converter else {})
+        key = [onnx.digest, converter, code_digest(f"backends/{name}", "formats"), tools]
+        return self.cache.stage("lower", key, LoweredModel, lambda out: load_backend(name).lower(onnx, out, converter))
 
     def quantize(self, lowered: LoweredModel, onnx: OnnxModel) -> CompiledModel:
         decided = self.decision.plan

@@ -11,14 +11,16 @@ STAGE_PACKAGES: dict[str, tuple[str, ...]] = {
     "export": ("torch", "transformers", "onnx", "onnx-ir", "onnxscript"),
     "tflite": ("ai-edge-litert", "ai-edge-quantizer"),
     "openvino": ("openvino", "nncf"),
+    "edgeslm": ("flatbuffers",),
 }
+"""What a stage, a backend or a converter calls."""
 # Tools that live in an environment of their own: its lock file says which version that is.
-LOCKED_TOOLS: dict[str, dict[str, str]] = {"tflite": {"onnx2tf": "backends/tflite/onnx2tf.txt"}}
+LOCKED_TOOLS: dict[str, dict[str, str]] = {"onnx2tf": {"onnx2tf": "backends/tflite/onnx2tf.txt"}}
 
 
 def tool_versions(stage: str) -> dict[str, str]:
     """Package -> version for a stage; a package that is not installed is left out."""
-    versions = {name: _version(name) for name in STAGE_PACKAGES[stage]}
+    versions = {name: _version(name) for name in STAGE_PACKAGES.get(stage, ())}
     versions |= {name: _locked_version(name, lock) for name, lock in LOCKED_TOOLS.get(stage, {}).items()}
     return {name: version for name, version in versions.items() if version}
 

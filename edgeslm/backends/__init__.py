@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
+from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.formats.operator_layers import OperatorLayers
 
 MODULES = {"tflite": "edgeslm.backends.tflite", "openvino": "edgeslm.backends.openvino"}
@@ -15,11 +15,12 @@ MODULES = {"tflite": "edgeslm.backends.tflite", "openvino": "edgeslm.backends.op
 class Backend(Protocol):
     """What a backend's module offers."""
 
-    def missing(self) -> str | None:
-        """None where the backend can be used here, else what is missing and what to do, in one line."""
+    def missing(self, converter: Converter | None = None) -> str | None:
+        """None where the backend can be used here, with that converter, else what is missing and what to do, in one
+        line."""
 
-    def lower(self, model: OnnxModel, out: Path) -> LoweredModel:
-        """The exported graph in the backend's own format, in floats."""
+    def lower(self, model: OnnxModel, out: Path, converter: Converter | None = None) -> LoweredModel:
+        """The exported graph in the backend's own format, in floats; by its preferred converter unless told."""
 
     def quantize(
         self, lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
@@ -37,5 +38,5 @@ def load_backend(name: str) -> Backend:
     return cast(Backend, importlib.import_module(MODULES[name]))
 
 
-def missing_backends() -> dict[str, str | None]:
-    return {name: load_backend(name).missing() for name in MODULES}
+def missing_backends(converter: Converter | None = None) -> dict[str, str | None]:
+    return {name: load_backend(name).missing(converter) for name in MODULES}

@@ -160,7 +160,7 @@ def _manifest(
             lowered=compiled.parent,
             compiled=compiled.digest,
         ),
-        tools=tool_versions("export") | tool_versions(plan.backend),
+        tools=tool_versions("export") | tool_versions(plan.backend) | tool_versions(plan.converter or plan.backend),
         host_cpu=host_cpu_features(),
         files={name: _file_part(content) for name, content in sorted(members.items())},
     )

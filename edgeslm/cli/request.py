@@ -28,6 +28,10 @@ def _complete_backend(context: click.Context, parameter: click.Parameter, incomp
     return [CompletionItem(name) for name in ("tflite", "openvino") if name.startswith(incomplete)]
 
 
+def _complete_converter(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in ("edgeslm", "onnx2tf") if name.startswith(incomplete)]
+
+
 def request_options(command: F) -> F:
     """Add every flag of a build request to a click command."""
     for option in reversed(_OPTIONS):
@@ -44,6 +48,8 @@ _OPTIONS = (
                  help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target."),
     click.option("--backend", metavar="B", shell_complete=_complete_backend,
                  help="tflite or openvino. Default: the better one on the target."),
+    click.option("--converter", metavar="C", shell_complete=_complete_converter,
+                 help="edgeslm or onnx2tf: what writes the tflite backend's float model. Default: edgeslm."),
     click.option("--max-length", type=click.IntRange(min=2), metavar="N",
                  help="Longest text in tokens. Default: the checkpoint's own limit, at most 256."),
     click.option("--calibration", type=click.Path(path_type=Path), metavar="F",

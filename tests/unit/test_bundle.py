@@ -79,7 +79,7 @@ def test_the_manifest_says_what_was_built(build: TinyBuild, tmp_path: Path) -> N
         "compiled": build.compiled.digest,
     }
     assert document["fidelity"]["cosine_min"] == 0.998123
-    assert {"torch", "ai-edge-quantizer", "onnx2tf"} <= set(document["tools"])
+    assert {"torch", "ai-edge-quantizer"} <= set(document["tools"])
     assert document["below_gate"] is False
     for name, part in document["files"].items():
         assert hashlib.sha256(member(bundle.path, name)).hexdigest() == part["sha256"]

@@ -7,11 +7,13 @@ import importlib.util
 import sys
 from types import ModuleType
 
+from edgeslm.artifacts import Converter
+
 PACKAGES = ("openvino", "nncf")
 
 
-def missing() -> str | None:
-    """None where the backend can be used, else what is missing and what to do."""
+def missing(converter: Converter | None = None) -> str | None:
+    """None where the backend can be used, else what is missing and what to do. It converts in one way alone."""
     absent = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if not absent:
         return None

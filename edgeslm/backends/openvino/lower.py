@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeslm.artifacts import LoweredModel, OnnxModel
+from edgeslm.artifacts import Converter, LoweredModel, OnnxModel
 from edgeslm.backends.openvino.installed import import_openvino
 from edgeslm.backends.openvino.ir import FILES, constants, evaluate, save_ir, source_constants, values_of
 from edgeslm.cache import cache_folder
@@ -28,8 +28,10 @@ FAILED_NODE = re.compile(r"<Node\((?P<op>[\w.]+)\)(?:: (?P<name>[^>]*))?>|name[:
 HINT = "try --backend tflite, or a model whose layers avoid this operator"
 
 
-def lower(model: OnnxModel, out: Path) -> LoweredModel:
-    """Raises UnsupportedOpError, naming operator, node and layer, where OpenVINO cannot take the graph."""
+def lower(model: OnnxModel, out: Path, converter: Converter | None = None) -> LoweredModel:
+    """OpenVINO's own converter carries it out, whatever another backend is told to use.
+
+    Raises UnsupportedOpError, naming operator, node and layer, where OpenVINO cannot take the graph."""
     openvino = import_openvino()
     path = model.path(min(model.files))
     index = WeightIndex.of(model)

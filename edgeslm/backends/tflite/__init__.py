@@ -1,11 +1,12 @@
-"""The tflite backend: onnx2tf lowers, ai-edge-quantizer quantizes, LiteRT runs."""
+"""The tflite backend: our own lowering (or onnx2tf) writes floats, ai-edge-quantizer quantizes, LiteRT runs."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 
-from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
+import edgeslm.backends.tflite.lower  # noqa: F401  # first: imported later, the folder took the function's name
+from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.backends.tflite import environment
 from edgeslm.formats.operator_layers import OperatorLayers
 
@@ -14,19 +15,19 @@ __all__ = ["environment", "lower", "missing", "operator_layers", "quantize", "we
 PACKAGES = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
 
 
-def missing() -> str | None:
+def missing(converter: Converter | None = None) -> str | None:
     """None where the backend can be used here, else what is missing and what to do, in one line."""
     absent = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
     if absent:
         return f"{', '.join(absent)} not installed: edgeslm doctor --install tflite"
-    return environment.problem("onnx2tf")
+    return environment.problem("onnx2tf") if converter == "onnx2tf" else None
 
 
-def lower(model: OnnxModel, out: Path) -> LoweredModel:
+def lower(model: OnnxModel, out: Path, converter: Converter | None = None) -> LoweredModel:
     """One float .tflite, a signature per length."""
     from edgeslm.backends.tflite.lowering import lower as carry_out
 
-    return carry_out(model, out)
+    return carry_out(model, out, converter)
 
 
 def quantize(

@@ -1,19 +1,22 @@
-"""ONNX -> one float .tflite: onnx2tf converts each length's graph, our rewrites and a merge make them one file."""
+"""ONNX -> one float .tflite: by our own lowering, or onnx2tf converts each length's graph, and our rewrites and a merge
+make them one file."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeslm.artifacts import LoweredModel, OnnxModel
+from edgeslm.artifacts import Converter, LoweredModel, OnnxModel
 from edgeslm.backends.tflite.conversion import convert, reject_custom_operators
 from edgeslm.backends.tflite.embedding import look_up_tables, restore_tables
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.linear import connect_fully
+from edgeslm.backends.tflite.lower.file import lower_graphs
 from edgeslm.backends.tflite.merge import merge
 from edgeslm.backends.tflite.parity import same_results
 from edgeslm.backends.tflite.repair import repair_running_sums
@@ -34,23 +37,41 @@ def signature_names(lengths: tuple[int, ...]) -> dict[int, str]:
     return {length: f"tokens_{length}" for length in lengths} or {0: "run"}
 
 
-def lower(model: OnnxModel, out: Path) -> LoweredModel:
-    """Write `out`/model.tflite. Raises UnsupportedOpError or ToolFailedError where onnx2tf cannot convert a graph."""
+def lower(model: OnnxModel, out: Path, converter: Converter | None) -> LoweredModel:
+    """Write `out`/model.tflite. Raises UnsupportedOpError where a graph cannot be lowered, ToolFailedError where
+    onnx2tf fails."""
     index = WeightIndex.of(model)
     with quiet_output(cache_folder() / "logs" / "tflite-lower.log"):
-        merged = _write(model, index, out, simplify=False)
-        if not same_results(model, out / FILE, signature_names(model.lengths)):
-            # onnx2tf may get a pattern wrong that onnx-simplifier writes differently.
-            merged = _write(model, index, out, simplify=True)
+        graphs = _convert(model, index, out) if converter == "onnx2tf" else _lower(model, index, out)
     return LoweredModel(
         root=out,
         digest=files_digest(out, [FILE]),
         parent=model.digest,
         backend="tflite",
         files=(FILE,),
-        tensors=name_tensors(merged, index),
+        tensors=name_tensors(graphs, index),
         lengths=model.lengths,
     )
+
+
+def _lower(model: OnnxModel, index: WeightIndex, out: Path) -> Sequence[Graph]:
+    """By our own operators; the graphs of the file."""
+    sources = {name: load_onnx(model.path(length)).graph for length, name in signature_names(model.lengths).items()}
+    lowered = lower_graphs(sources, model.inputs, model.outputs, _tables(model, index))
+    lowered.write(out / FILE)
+    _require_opens(out / FILE, model)
+    if not same_results(model, out / FILE, signature_names(model.lengths)):
+        raise InternalError("the lowered model computes something else than its ONNX graph", "--converter onnx2tf")
+    return lowered.graphs
+
+
+def _convert(model: OnnxModel, index: WeightIndex, out: Path) -> Sequence[Graph]:
+    """By onnx2tf; the graphs of the file."""
+    merged = _write(model, index, out, simplify=False)
+    if not same_results(model, out / FILE, signature_names(model.lengths)):
+        # onnx2tf may get a pattern wrong that onnx-simplifier writes differently.
+        merged = _write(model, index, out, simplify=True)
+    return [Graph(merged, position) for position in range(len(merged.subgraphs))]
 
 
 def _write(model: OnnxModel, index: WeightIndex, out: Path, *, simplify: bool) -> Any:
@@ -75,12 +96,11 @@ def _write(model: OnnxModel, index: WeightIndex, out: Path, *, simplify: bool) -
     return merged
 
 
-def name_tensors(model: Any, index: WeightIndex) -> dict[str, str]:
+def name_tensors(graphs: Sequence[Graph], index: WeightIndex) -> dict[str, str]:
     """Constant's name in the .tflite -> checkpoint parameter with its values."""
     names: dict[str, str] = {}
     known: dict[int, str | None] = {}
-    for position in range(len(model.subgraphs)):
-        graph = Graph(model, position)
+    for graph in graphs:
         for tensor in range(len(graph.subgraph.tensors)):
             buffer = graph.subgraph.tensors[tensor].buffer
             if buffer and buffer not in known:
