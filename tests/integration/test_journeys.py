@@ -292,18 +292,24 @@ def test_plan_takes_every_flag_of_build_and_does_nothing(edgeslm: Edgeslm, bert:
     assert not (tmp_path / "cache").exists()
 
 
-def test_without_the_converter_openvino_is_taken_and_says_why(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
+def test_onnx2tf_is_missed_only_where_it_is_asked_for(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
     """As on a machine where onnx2tf was never installed: its environment would lie in EDGESLM_DATA."""
-    flags = ["-t", "rpi4", "-m", bert]
+    flags = ["-t", "rpi4", "-m", bert, "-s", "fp32"]
     planned = edgeslm("plan", *flags, "--json", EDGESLM_DATA=str(tmp_path))
-    assert planned.json["backend"] == "openvino"
-    assert any("doctor --install onnx2tf" in reason for reason in planned.json["reasons"])
-    refused = edgeslm("build", *flags, "--backend", "tflite", "-o", tmp_path / "out", EDGESLM_DATA=str(tmp_path))
+    assert planned.json["backend"] == "tflite"
+    assert any(reason.startswith("converter edgeslm: ") for reason in planned.json["reasons"])
+    built = edgeslm("build", *flags, "--json", "-o", tmp_path / "out", EDGESLM_DATA=str(tmp_path))
+    assert built.status == 0
+    shown = edgeslm("inspect", built.json["bundle"], "--json")
+    assert "onnx2tf" not in shown.stdout
+    asked = [*flags, "--converter", "onnx2tf"]
+    refused = edgeslm("build", *asked, "-o", tmp_path / "other", EDGESLM_DATA=str(tmp_path))
     assert refused.status == 5
     assert "doctor --install onnx2tf" in refused.stderr
     doctor = edgeslm("doctor", "--json", EDGESLM_DATA=str(tmp_path))
-    assert doctor.json["ok"] is False
-    assert next(item for item in doctor.json["found"] if item["name"] == "onnx2tf")["problem"]
+    found = next(item for item in doctor.json["found"] if item["name"] == "onnx2tf")
+    assert found["problem"]
+    assert found["optional"] is True
 
 
 def test_a_tampered_bundle_is_refused_everywhere(edgeslm: Edgeslm, built: Answer, tmp_path: Path) -> None:

@@ -38,11 +38,7 @@ def a_graph(
 
 def lowered(model: onnx.ModelProto, key: str = "run") -> LoweredFile:
     graph = onnx_ir.from_proto(model).graph
-<<<<<<< HEAD
     return lower_graphs([(key, graph)], specs(graph.inputs), specs(graph.outputs))
-=======
-    return lower_graphs({key: graph}, specs(graph.inputs), specs(graph.outputs))
->>>>>>> 2da8a51 (Choose what writes the tflite backend's floats: --converter)
 
 
 def specs(values: Sequence[onnx_ir.Value]) -> tuple[TensorSpec, ...]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeslm.artifacts import Checkpoint, Parameter
+from edgeslm.artifacts import Checkpoint, Parameter, QuantPlan
 from edgeslm.cost.memory import MIB, memory_budget
-from edgeslm.errors import DoesNotFitError, MissingToolError, UnsupportedError, UnsupportedSchemeError
-from edgeslm.planning import decide
+from edgeslm.errors import ConfigError, DoesNotFitError, MissingToolError, UnsupportedError, UnsupportedSchemeError
+from edgeslm.planning import decide, find_converter
 from edgeslm.quantize.plan import choose_precisions, stored_bytes
 from edgeslm.quantize.schemes import SCHEMES, find_scheme
 from edgeslm.target import load_target
@@ -70,8 +71,24 @@ def test_an_explicit_backend_is_obeyed_with_a_warning() -> None:
     assert "tflite would be chosen" in plan.warnings[0]
 
 
-def test_without_the_converter_openvino_is_taken_and_says_why() -> None:
-    missing = {**HERE, "tflite": "onnx2tf needs a Python of at least 3.12"}
+def test_the_converter_is_the_tflite_backends_and_says_why() -> None:
+    def decided(**asked: Any) -> QuantPlan:
+        return decide(load_target("rpi4"), checkpoint(), (16,), HERE, **asked)
+
+    ours, theirs = decided(), decided(converter=find_converter("onnx2tf"))
+    assert (ours.converter, theirs.converter) == ("edgeslm", "onnx2tf")
+    assert "converter onnx2tf: as asked" in theirs.reasons
+    assert any(reason.startswith("converter edgeslm: ") and "measured" in reason for reason in ours.reasons)
+    assert ours.digest != theirs.digest
+    assert decided(backend="openvino").converter is None
+    with pytest.raises(ConfigError, match="the tflite backend's"):
+        decided(backend="openvino", converter="onnx2tf")
+    with pytest.raises(UnsupportedError, match="no converter is named 'tf2onnx'"):
+        find_converter("tf2onnx")
+
+
+def test_without_tflite_openvino_is_taken_and_says_why() -> None:
+    missing = {**HERE, "tflite": "ai_edge_litert needs a Python of at least 3.12"}
     plan = decide(load_target("rpi4"), checkpoint(), (16,), missing)
     assert plan.backend == "openvino"
     assert "3.12" in plan.reasons[1]

@@ -56,7 +56,7 @@ def lower(model: OnnxModel, out: Path, converter: Converter | None) -> LoweredMo
 
 def _lower(model: OnnxModel, index: WeightIndex, out: Path) -> Sequence[Graph]:
     """By our own operators; the graphs of the file."""
-    sources = {name: load_onnx(model.path(length)).graph for length, name in signature_names(model.lengths).items()}
+    sources = ((name, load_onnx(model.path(length)).graph) for length, name in signature_names(model.lengths).items())
     lowered = lower_graphs(sources, model.inputs, model.outputs, _tables(model, index))
     lowered.write(out / FILE)
     _require_opens(out / FILE, model)
