@@ -19,7 +19,9 @@ DEFAULT_SCHEME = "int8"
 BACKENDS = ("tflite", "openvino")
 CONVERTERS: tuple[Converter, ...] = get_args(Converter)
 DEFAULT_CONVERTER: Converter = "edgeslm"
-WHY_CONVERTER = "the same outputs as onnx2tf's, as fast and as small, written several times faster (measured)"
+WHY_CONVERTER = (
+    "as fast and as small as with onnx2tf, lowered in a fifth of its time and a quarter of its memory (measured)"
+)
 
 
 def decide(
