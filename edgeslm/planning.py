@@ -20,7 +20,7 @@ BACKENDS = ("tflite", "openvino")
 CONVERTERS: tuple[Converter, ...] = get_args(Converter)
 DEFAULT_CONVERTER: Converter = "edgeslm"
 WHY_CONVERTER = (
-    "as fast and as small as with onnx2tf, lowered in a fifth of its time and a quarter of its memory (measured)"
+    "as fast and as small as with onnx2tf, lowered in a fifth of its time and a third of its memory (measured)"
 )
 
 
