@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
+from edgeslm.decoder import Decoder
 from edgeslm.formats.operator_layers import OperatorLayers
 
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx_ir
+    from numpy.typing import NDArray
+
 MODULES = {"tflite": "edgeslm.backends.tflite", "openvino": "edgeslm.backends.openvino"}
+
+
+GraphOf = Callable[[int, Sequence[int], int], "onnx_ir.Graph"]
+"""tokens, rows of each segment of the cache, places -> a decoder's graph."""
+WeightsOf = Callable[[str], "NDArray[np.float32]"]
+"""Checkpoint parameter -> its values, read when they are asked for."""
+MomentsOf = Callable[[str], "NDArray[Any] | None"]
+"""Checkpoint parameter -> second moments [in, in] of what its layer is given, where they are known."""
 
 
 class Backend(Protocol):
@@ -32,6 +47,18 @@ class Backend(Protocol):
 
     def operator_layers(self, compiled: CompiledModel, lowered: LoweredModel, model: OnnxModel) -> OperatorLayers:
         """The compiled model's operators, and which of the checkpoint's layers each computes."""
+
+    def write_language(
+        self,
+        decoder: Decoder,
+        weights: WeightsOf,
+        graph_of: GraphOf,
+        plan: QuantPlan,
+        moments: MomentsOf,
+        out: Path,
+        parent: str,
+    ) -> CompiledModel:
+        """A language model with its cache, rounded as planned; `parent` is the checkpoint's digest."""
 
 
 def load_backend(name: str) -> Backend:

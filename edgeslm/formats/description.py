@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from edgeslm.artifacts import CompiledModel, OnnxModel, TensorSpec
@@ -19,6 +20,24 @@ def describe_model(compiled: CompiledModel, onnx: OnnxModel, prefix: str = "") -
         "signatures": {str(length): name for length, name in compiled.signatures.items()},
         "inputs": [_spec(spec) for spec in onnx.inputs],
         "outputs": [_spec(spec) for spec in onnx.outputs],
+        "language": None,
+    }
+
+
+def describe_language(compiled: CompiledModel, prefix: str = "") -> dict[str, Any]:
+    """The same for a language model, for edgeslm.device.open_language.open_language."""
+    assert compiled.language is not None
+    return {
+        "runtime": compiled.runtime,
+        "files": [prefix + name for name in compiled.files],
+        "digest": compiled.digest,
+        "pad_id": 0,
+        "scheme": compiled.scheme,
+        "lengths": [],
+        "signatures": {},
+        "inputs": [],
+        "outputs": [],
+        "language": dataclasses.asdict(compiled.language),
     }
 
 

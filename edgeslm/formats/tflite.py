@@ -20,6 +20,7 @@ from edgeslm.errors import BundleError, UnsupportedError
 
 Bytes = NDArray[np.uint8]
 ALIGNMENT = 16
+BUFFER_OFFSET = 6  # where the vtable of a Buffer says where its `offset` lies
 IDENTIFIER = b"TFL3"
 LARGEST = 2**31 - 2**24  # a flatbuffer's offsets are signed 32-bit numbers
 _SMALLEST_TABLE = 4  # bytes that a table takes at least
@@ -68,16 +69,24 @@ def pack_tflite(model: Any) -> bytearray:
             f"the model's weights are {total} bytes, a .tflite file holds 2 GiB", "choose a smaller model"
         )
     builder = flatbuffers.Builder(min(total + total // 64 + 65536, LARGEST))
-    buffers, tensors = model.buffers, [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
+    buffers = model.buffers
+    model.buffers = [_AlignedBuffer(buffer.data) for buffer in buffers]
+    try:
+        return _packed(model, builder)
+    finally:
+        model.buffers = buffers
+
+
+def _packed(model: Any, builder: Any) -> bytearray:
+    """The flatbuffer, what tensors say of their scales written once for all that say the same."""
+    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
     quantizations = [tensor.quantization for tensor in tensors]
     written: dict[bytes, int] = {}
-    model.buffers = [_AlignedBuffer(buffer.data) for buffer in buffers]
     for tensor in tensors:
         tensor.quantization = _SharedQuantization(tensor.quantization, written) if tensor.quantization else None
     try:
         builder.Finish(model.Pack(builder), IDENTIFIER)
     finally:
-        model.buffers = buffers
         for tensor, quantization in zip(tensors, quantizations, strict=True):
             tensor.quantization = quantization
     packed: bytearray = builder.Output()
@@ -91,26 +100,29 @@ def write_tflite_streamed(model: Any, contents: Sequence[NDArray[Any]], path: Pa
     """
     import flatbuffers
 
-    def packed(start: int) -> bytearray:
-        end = start
-        for buffer, values in zip(model.buffers, contents, strict=True):
-            if values.nbytes:
-                end = _aligned(end)
-                buffer.offset, buffer.size = end, values.nbytes
-                end += values.nbytes
-        builder = flatbuffers.Builder(2**16)
-        builder.Finish(model.Pack(builder), IDENTIFIER)
-        made: bytearray = builder.Output()
-        return made
-
-    # Where the contents begin depends on the flatbuffer's length, which the numbers in it do not change.
-    start = _aligned(len(packed(ALIGNMENT)))
+    for buffer, values in zip(model.buffers, contents, strict=True):
+        if values.nbytes:
+            buffer.offset, buffer.size = ALIGNMENT, values.nbytes  # the right one once the flatbuffer's length is known
+    packed = _packed(model, flatbuffers.Builder(2**16))
+    _place_contents(packed, [values.nbytes for values in contents])
     with path.open("wb") as out:
-        out.write(packed(start))
+        out.write(packed)
         for values in contents:
             if values.nbytes:
                 out.write(bytes(_aligned(out.tell()) - out.tell()))
                 out.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+
+def _place_contents(packed: bytearray, sizes: Sequence[int]) -> None:
+    """Write into a packed model where each buffer's content lies behind it."""
+    table = schema().Model.GetRootAs(packed, 0)
+    end = len(packed)
+    for index, size in enumerate(sizes):
+        if size:
+            end = _aligned(end)
+            buffer = table.Buffers(index)._tab
+            struct.pack_into("<Q", packed, buffer.Pos + buffer.Offset(BUFFER_OFFSET), end)
+            end += size
 
 
 def _aligned(position: int) -> int:

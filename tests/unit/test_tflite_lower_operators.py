@@ -275,6 +275,27 @@ def test_parts(shape: tuple[int, ...], data: st.DataObject) -> None:
 
 
 @some
+@given(shape=SHAPES, scale=st.sampled_from([1.0, 0.25, 3e-3]))
+def test_integers_with_a_scale(shape: tuple[int, ...], scale: float) -> None:
+    codes = np.random.default_rng(0).integers(-128, 128, shape).astype(np.int8)
+    kinds = same("DequantizeLinear", {"x": codes}, {"scale": np.array(scale, np.float32)})
+    assert kinds == ["DEQUANTIZE"]
+
+
+@some
+@given(batch=hnp.array_shapes(min_dims=1, max_dims=2, max_side=3), m=EXTENT, k=EXTENT, n=EXTENT)
+def test_a_product_by_what_is_turned_is_one_operator(batch: tuple[int, ...], m: int, k: int, n: int) -> None:
+    rank = len(batch) + 2
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    nodes = [
+        onnx.helper.make_node("Transpose", ["b"], ["turned"], name="t", perm=order),
+        onnx.helper.make_node("MatMul", ["a", "turned"], ["y"], name="m"),
+    ]
+    given_ = {"a": floats(*batch, m, k), "b": floats(*batch, n, k, seed=1)}
+    assert same_graph(a_graph(nodes, given_, {}, ["y"]), given_) == ["BATCH_MATMUL"]
+
+
+@some
 @given(rows=st.integers(2, 9), width=EXTENT, ids=hnp.array_shapes(min_dims=0, max_dims=3, max_side=4))
 def test_tables(rows: int, width: int, ids: tuple[int, ...]) -> None:
     places = np.random.default_rng(0).integers(0, rows, ids)

@@ -15,7 +15,7 @@ MOVES = frozenset(
     Parameter Constant Result Reshape Transpose Gather GatherND GatherElements ShapeOf Squeeze Unsqueeze Convert
     ConvertLike ConstantOfShape Concat Slice StridedSlice Range Broadcast FakeQuantize Pad Split VariadicSplit Tile
     Select Equal Greater GreaterEqual Less LessEqual NotEqual LogicalAnd LogicalOr LogicalNot ScatterUpdate
-    ScatterNDUpdate TopK NonZero OneHot
+    ScatterNDUpdate TopK NonZero OneHot Assign ReadValue
     """.split()  # noqa: SIM905  # a list of fifty strings is fifty lines
 )
 """Operators that move, select or compare values: there is no arithmetic to do in integers."""

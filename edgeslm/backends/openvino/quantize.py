@@ -16,11 +16,16 @@ from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
 from edgeslm.formats.quiet import quiet_output
 from edgeslm.formats.samples import read_samples
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import Scheme, find_scheme
 
 DYNAMIC_GROUP = "32"
 """Activations to a scale where the runtime quantizes them: OpenVINO's own default, and the last one that is safely
 above int8's gate. MiniLM, worst cosine and ms for 64 tokens: 32 0.9981 8.3, 64 0.9972 7.4, 128 0.9939 7.1."""
+
+
+def runtime_options(scheme: Scheme) -> dict[str, str]:
+    """What the runtime reads from the file. 0: activations stay float, even where it could quantize them."""
+    return {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if scheme.activations == "dynamic" else "0"}
 
 
 def quantize(
@@ -30,8 +35,7 @@ def quantize(
     scheme = find_scheme(plan.scheme)
     if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration text")
-    # The runtime reads this from the file. 0: activations stay float, even where it could quantize them.
-    options = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if scheme.activations == "dynamic" else "0"}
+    options = runtime_options(scheme)
     with quiet_output(cache_folder() / "logs" / "openvino-quantize.log"):
         graph = read_ir(lowered.root)
         parameter_of = dict(lowered.tensors)

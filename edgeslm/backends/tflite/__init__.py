@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import edgeslm.backends.tflite.lower  # noqa: F401  # first: imported later, the folder took the function's name
 from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.backends.tflite import environment
+from edgeslm.decoder import Decoder
 from edgeslm.formats.operator_layers import OperatorLayers
 
-__all__ = ["environment", "lower", "missing", "operator_layers", "quantize", "weight_errors"]
+if TYPE_CHECKING:
+    from edgeslm.backends import GraphOf, MomentsOf, WeightsOf
+
+__all__ = ["environment", "lower", "missing", "operator_layers", "quantize", "weight_errors", "write_language"]
 
 PACKAGES = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
 
@@ -51,3 +56,18 @@ def operator_layers(compiled: CompiledModel, lowered: LoweredModel, model: OnnxM
     from edgeslm.backends.tflite.layers import operator_layers as carry_out
 
     return carry_out(compiled, lowered, model)
+
+
+def write_language(
+    decoder: Decoder,
+    weights: WeightsOf,
+    graph_of: GraphOf,
+    plan: QuantPlan,
+    moments: MomentsOf,
+    out: Path,
+    parent: str,
+) -> CompiledModel:
+    """A decoder with every signature over one set of weights."""
+    from edgeslm.backends.tflite.language import write_language as carry_out
+
+    return carry_out(decoder, graph_of, plan, moments, out, parent)

@@ -25,6 +25,23 @@ class Rounded:
     scales: Floats
 
 
+def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray[Any] | None = None) -> Rounded:
+    """Codes of `bits` bits, one scale for each row, or one searched for in every `group` columns.
+
+    `moments` [in, in] are the second moments xᵀx of the inputs; with them errors are fed back.
+    """
+    if group is None:
+        scales = np.maximum(np.abs(weights).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(LARGEST[bits])
+        return Rounded(np.rint(weights / scales).astype(np.int8), scales.astype(np.float32))
+    if moments is None:
+        blocks = weights.reshape(-1, group)
+        found = search_scales(blocks, bits)
+        codes = np.clip(np.rint(blocks / found), -LARGEST[bits], LARGEST[bits]).astype(np.int8)
+        return Rounded(codes.reshape(weights.shape), found.reshape(len(weights), -1))
+    importance = np.diagonal(moments).astype(np.float32)
+    return round_with_feedback(weights, importance, feedback.feedback_factor(moments, DAMPING), bits, group=group)
+
+
 def round_with_feedback(
     weights: Floats,
     importance: Floats,

@@ -17,6 +17,7 @@ from edgeslm.backends.tflite.lower import (
     gelu,
     linear,
     normalization,
+    quantized,
     reduction,
     shape,
     slicing,
@@ -43,6 +44,7 @@ OPERATORS: dict[str, Lower] = {
     "Concat": slicing.lower_concat,
     "Conv": convolution.lower_convolution,
     "CumSum": reduction.lower_running_sum,
+    "DequantizeLinear": quantized.lower_dequantize,
     "Einsum": einsum.lower_einsum,
     "Expand": shape.lower_expand,
     "Gather": embedding.lower_gather,
@@ -60,5 +62,10 @@ OPERATORS: dict[str, Lower] = {
     "Where": elementwise.lower_where,
 }
 """ONNX operator -> what lowers it."""
-FINDERS: tuple[Finder, ...] = (linear.find_linear, gelu.find_gelu, activation.find_reciprocal_root)
+FINDERS: tuple[Finder, ...] = (
+    linear.find_linear,
+    linear.find_turned_product,
+    gelu.find_gelu,
+    activation.find_reciprocal_root,
+)
 """What LiteRT has one operator for and ONNX several."""

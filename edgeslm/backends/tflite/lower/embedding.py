@@ -23,13 +23,18 @@ def lower_gather(node: onnx_ir.Node, graph: LoweringGraph) -> None:
     source, ids = node.inputs
     assert source is not None
     assert ids is not None
-    values, shape = graph.values(source), graph.shape_of(source)
+    shape = graph.shape_of(source)
     axis, result = axis_of(node, len(shape), 0), node.outputs[0]
     numbers = graph.values(ids)
     if numbers is None:
         places = graph.tensor(ids)
     else:  # an id below zero counts from the end, which only ONNX does
         places = graph.index(f"{result.name}/ids", np.where(numbers < 0, numbers + shape[axis], numbers))
+    packed = graph.packed_matrix(str(source.name), TABLE) if axis == 0 else None
+    if packed is not None:
+        look_up(graph, packed, places, graph.result(result))
+        return
+    values = graph.values(source)
     if values is not None and values.ndim == 2 and values.dtype == np.float32 and axis == 0:
         look_up(graph, graph.constant_of(str(source.name), values, TABLE), places, graph.result(result))
         return

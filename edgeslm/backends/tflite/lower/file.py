@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from edgeslm.backends.tflite.lower.constants import Constants
 from edgeslm.backends.tflite.lower.folding import fold_constants
 from edgeslm.backends.tflite.lower.fusion import needed_nodes
 from edgeslm.backends.tflite.lower.graph import TYPES, LoweringGraph, refuse
+from edgeslm.backends.tflite.lower.packed import PackedMatrix
 from edgeslm.errors import InternalError, UnsupportedError
 from edgeslm.formats.tflite import LARGEST, schema, write_tflite_streamed
 
@@ -38,11 +39,14 @@ class LoweredFile:
 
 def lower_graphs(
     graphs: Iterable[tuple[str, onnx_ir.Graph]],
-    inputs: Sequence[TensorSpec],
-    outputs: Sequence[TensorSpec],
+    inputs: Sequence[TensorSpec] | None,
+    outputs: Sequence[TensorSpec] | None,
     tables: dict[str, Array] | None = None,
+    packed: Mapping[str, PackedMatrix] | None = None,
 ) -> LoweredFile:
     """The graphs, each with its signature's name; taken one at a time, so that only one maps the weights.
+
+    `inputs` and `outputs` are those of every signature; None takes each graph's own.
 
     Raises UnsupportedOpError for a node that LiteRT cannot take, UnsupportedError where the weights are too many for
     the format; nothing is written then.
@@ -59,9 +63,11 @@ def lower_graphs(
         subgraph.name = key.encode()
         subgraph.tensors, subgraph.operators = [], []
         model.subgraphs.append(subgraph)
-        graph = LoweringGraph(model, len(model.subgraphs) - 1, key, constants, tables)
+        graph = LoweringGraph(model, len(model.subgraphs) - 1, key, constants, tables, packed)
         _lower(source, graph)
-        model.signatureDefs.append(_signature(source, graph, inputs, outputs))
+        model.signatureDefs.append(
+            _signature(source, graph, inputs or _specs(source.inputs), outputs or _specs(source.outputs))
+        )
         graph.drop_unused()
         lowered.append(graph)
         del source
@@ -102,6 +108,14 @@ def _enter(value: onnx_ir.Value, graph: LoweringGraph) -> None:
     graph.emit("CAST", [wide], narrow, "Cast", inDataType=types.INT64, outDataType=types.INT32)
     graph.same(value, narrow)
     graph.entered[str(value.name)] = wide
+
+
+def _specs(values: Sequence[onnx_ir.Value]) -> list[TensorSpec]:
+    return [
+        TensorSpec(str(value.name), value.dtype.numpy().name, tuple(int(extent) for extent in value.shape.numpy()))
+        for value in values
+        if value.dtype is not None and value.shape is not None
+    ]
 
 
 def _signature(

@@ -6,13 +6,14 @@ LiteRT's kernels take 32-bit indices, so a 64-bit integer of the ONNX graph is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from edgeslm.backends.tflite.graph import Array, Graph
 from edgeslm.backends.tflite.lower.constants import Constants
+from edgeslm.backends.tflite.lower.packed import PackedMatrix, add_packed
 from edgeslm.errors import UnsupportedOpError
 from edgeslm.formats.tflite import schema
 
@@ -22,21 +23,33 @@ if TYPE_CHECKING:
 LAYER = "edgeslm.layer"
 """A node's metadata that holds the checkpoint's module it comes from."""
 NARROWED = {"INT64": np.int32}
-TYPES = {"FLOAT": np.float32, "INT32": np.int32, "BOOL": np.bool_, **NARROWED}
+TYPES = {"FLOAT": np.float32, "INT32": np.int32, "INT8": np.int8, "BOOL": np.bool_, **NARROWED}
 """ONNX type -> the type that its values have in the file."""
 INT32 = np.iinfo(np.int32)
 
 
 class LoweringGraph(Graph):
-    """A subgraph that grows operator by operator. `tables`: matrices of the checkpoint that are looked rows up in."""
+    """A subgraph that grows operator by operator.
+
+    `tables`: matrices of the checkpoint that are looked rows up in. `packed`: initializers that are rounded already, by
+    name; their values in the ONNX graph are never read.
+    """
 
     def __init__(
-        self, model: Any, position: int, key: str, constants: Constants, tables: dict[str, Array] | None = None
+        self,
+        model: Any,
+        position: int,
+        key: str,
+        constants: Constants,
+        tables: dict[str, Array] | None = None,
+        packed: Mapping[str, PackedMatrix] | None = None,
     ) -> None:
         super().__init__(model, position)
         self.key = key
         self.constants = constants
         self.tables = tables or {}
+        self.packed = packed or {}
+        self._packed: dict[tuple[str, str], int] = {}
         self.entered: dict[str, int] = {}  # inputs whose tensor is another than the value's
         self._tensors: dict[str, int] = {}  # by the ONNX value's name
         self._known: dict[tuple[str, str, int, tuple[int, ...]], int] = {}
@@ -75,6 +88,13 @@ class LoweringGraph(Graph):
         if key not in self._known:
             self._known[key] = self.add_constant(name, values)
         return self._known[key]
+
+    def packed_matrix(self, name: str, use: str) -> int | None:
+        """The tensor of a matrix of integers, one for all its readers of one `use`; None where it is of floats."""
+        matrix = self.packed.get(name)
+        if matrix is not None and (name, use) not in self._packed:
+            self._packed[name, use] = add_packed(self, name, matrix)
+        return self._packed.get((name, use))
 
     def index(self, name: str, numbers: Sequence[int] | Array) -> int:
         """A constant of 32-bit integers: extents, axes, beginnings."""
@@ -128,7 +148,11 @@ class LoweringGraph(Graph):
         return self.emit("TRANSPOSE", [tensor, self.index(f"{name}/order", order)], output, "Transpose")
 
     def add_constant(self, name: str, values: Array) -> int:
-        return self._add(name, values.shape, values.dtype, self.constants.buffer(values))
+        return self.add_content(name, values.shape, values.dtype, values)
+
+    def add_content(self, name: str, shape: Sequence[int], dtype: Any, content: Array) -> int:
+        """A constant whose content need not have its shape: two integers of 4 bits share a byte."""
+        return self._add(name, shape, dtype, self.constants.buffer(content))
 
     def constant(self, tensor: int) -> Array | None:
         buffer = self.subgraph.tensors[tensor].buffer

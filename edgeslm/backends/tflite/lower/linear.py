@@ -42,6 +42,25 @@ def find_linear(node: onnx_ir.Node) -> Fusion | None:
     return Fusion(lower, tuple(value for value in (*inputs, bias) if value is not None))
 
 
+def find_turned_product(node: onnx_ir.Node) -> Fusion | None:
+    """MatMul by what is transposed just before, as attention does with keys: one BATCH_MATMUL."""
+    turned = only_reader_of(node.inputs[1], "Transpose") if node.op_type == "MatMul" else None
+    if turned is None or node.inputs[0] is None or node.inputs[0].const_value is not None:
+        return None
+    left, right, order = node.inputs[0], turned.inputs[0], list(attribute(turned, "perm", []))
+    if right is None or right.const_value is not None or left.shape is None or len(left.shape) != len(order):
+        return None
+    rank = len(order)
+    if rank < 2 or rank > 5 or order != [*range(rank - 2), rank - 1, rank - 2]:
+        return None
+
+    def lower(last: onnx_ir.Node, graph: LoweringGraph) -> None:
+        inputs = [graph.tensor(left), graph.tensor(right)]
+        graph.emit("BATCH_MATMUL", inputs, graph.result(last.outputs[0]), "BatchMatMul", adjY=True)
+
+    return Fusion(lower, (left, right))
+
+
 def lower_product(node: onnx_ir.Node, graph: LoweringGraph) -> None:
     if _is_linear(node):
         _connect(node, graph, node.outputs[0], None, relu=False)
@@ -88,13 +107,16 @@ def _connect(
     rows, weight, *rest = product.inputs
     assert rows is not None
     assert weight is not None
-    values = graph.values(weight)
-    assert values is not None
-    matrix = values.reshape(values.shape[-2:])
-    matrix = matrix if attribute(product, "transB", 0) else matrix.T
-    inputs = [graph.tensor(rows), graph.constant_of(str(weight.name), matrix, "linear")]
+    matrix = graph.packed_matrix(str(weight.name), "linear")
+    if matrix is None:
+        values = graph.values(weight)
+        assert values is not None
+        plain = values.reshape(values.shape[-2:])
+        plain = plain if attribute(product, "transB", 0) else plain.T
+        matrix = graph.constant_of(str(weight.name), plain, "linear")
+    inputs = [graph.tensor(rows), matrix]
     added = bias if bias is not None else rest[0] if rest else None
-    inputs.append(-1 if added is None else _bias(graph, added, len(matrix)))
+    inputs.append(-1 if added is None else _bias(graph, added, graph.shape(matrix)[0]))
     graph.emit(
         "FULLY_CONNECTED",
         inputs,
