@@ -5,11 +5,13 @@ A field is added, never renamed or removed, within one major version.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from edgeslm.artifacts import BuildReport
 from edgeslm.bundle.inspect import Inspection
-from edgeslm.bundle.manifest import Manifest
+from edgeslm.bundle.manifest import Manifest, perplexity_part
 from edgeslm.cost.memory import Budget
 from edgeslm.pipeline import Decision
 from edgeslm.planning import plan_budget
@@ -51,6 +53,7 @@ class MemoryAnswer(_Answer):
     available: int
     storage: int
     storage_available: int
+    cache: int = 0  # a language model's keys and values
 
 
 class PlanAnswer(_Answer):
@@ -87,6 +90,15 @@ class GateAnswer(_Answer):
     passed: bool
 
 
+class PerplexityAnswer(_Answer):
+    """Of PyTorch in float32 and of the built model; `kept` is the first ÷ the second."""
+
+    reference: float
+    compiled: float
+    kept: float
+    tokens: int
+
+
 class FidelityAnswer(_Answer):
     """The bundle's model against PyTorch. `cosine_min` and `max_abs_error` are the worst of all outputs."""
 
@@ -98,6 +110,7 @@ class FidelityAnswer(_Answer):
     outputs: list[ScoreAnswer]
     gates: list[GateAnswer]
     worst_tensors: list[tuple[str, float]]
+    perplexity: PerplexityAnswer | None = None  # language models only
 
 
 class StageAnswer(_Answer):
@@ -162,13 +175,25 @@ class TextAnswer(_Answer):
     fills: list[LabelScore] | None = None
 
 
+class GenerationAnswer(_Answer):
+    """A language model's answer. `tokens` are all that it generated, with the one that ended it, if any did."""
+
+    prompt: str
+    text: str
+    tokens: list[int]
+    finish_reason: Literal["stop", "length", "context", "interrupted"]
+    prompt_tokens: int
+    generated_tokens: int
+
+
 class RunAnswer(_Answer):
-    """`edgeslm run --json`"""
+    """`edgeslm run --json`; `generation` is a language model's answer, and `results` are everybody else's."""
 
     bundle: str
     task: str
     results: list[TextAnswer]
     outputs: dict[str, list[object]] | None = None
+    generation: GenerationAnswer | None = None
 
 
 class InspectAnswer(_Answer):
@@ -234,6 +259,7 @@ def memory_answer(budget: Budget) -> MemoryAnswer:
         available=budget.available,
         storage=budget.storage,
         storage_available=budget.storage_available,
+        cache=budget.cache,
     )
 
 
@@ -260,6 +286,7 @@ def build_answer(report: BuildReport) -> BuildAnswer:
             outputs=[ScoreAnswer(**vars(score)) for score in fidelity.scores],
             gates=[GateAnswer(**vars(gate)) for gate in fidelity.gates],
             worst_tensors=list(fidelity.worst_tensors),
+            perplexity=PerplexityAnswer(**vars(perplexity_part(fidelity.perplexity))) if fidelity.perplexity else None,
         ),
         kept_float=report.compiled.kept_float,
         reasons=plan.reasons,

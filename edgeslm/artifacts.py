@@ -10,15 +10,20 @@ A digest is the lower-case hex SHA-256 of contents, never of timings or paths.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Task = Literal["embedding", "classification", "token-classification", "fill-mask", "tensors"]
+from edgeslm.decoder import Decoder
+
+Task = Literal["embedding", "classification", "token-classification", "fill-mask", "generation", "tensors"]
 Role = Literal["embedding", "linear", "other"]
 """What a parameter does: a looked-up table, the weight of a matrix product, anything else (norms, biases)."""
 Precision = Literal["fp32", "fp16", "int8", "int4"]
 """How one tensor is stored."""
+KvCache = Literal["float32", "int8"]
+"""How a language model's keys and values are kept."""
 Converter = Literal["edgeslm", "onnx2tf"]
 """What writes the tflite backend's float model: our own lowering, or a tool in an environment of its own."""
 
@@ -51,6 +56,17 @@ class TokenizerSpec:
 
 
 @dataclass(frozen=True)
+class GenerationSpec:
+    """How a language model's text begins, ends and talks."""
+
+    bos: int | None  # the token that begins a text
+    eos: tuple[int, ...]  # the tokens that end it
+    add_bos: bool  # whether a prompt gets the first one, where the tokenizer's own template does not put it
+    chat_template: str | None = None  # Jinja2, from the checkpoint
+    special: tuple[tuple[str, str], ...] = ()  # name -> text, for the template: bos_token, eos_token, …
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A model as its author left it: read and checked, nothing of it run yet."""
 
@@ -66,6 +82,8 @@ class Checkpoint:
     labels: tuple[str, ...] = ()
     multi_label: bool = False  # labels are independent of each other: a sigmoid each, not one softmax
     notes: tuple[str, ...] = ()  # what was assumed where the checkpoint says nothing
+    generation: GenerationSpec | None = None  # language models only
+    decoder: Decoder | None = field(default=None, compare=False)  # language models only
     licence: str | None = None  # SPDX name from the model card, if it gives one
     root: Path | None = field(default=None, compare=False)  # the folder; None for a plain module
 
@@ -159,6 +177,8 @@ class QuantPlan:
     resident_bytes: int  # expected memory on the target, from measured factors
     digest: str = ""
     converter: Converter | None = None  # None where the backend has one way alone
+    kv_cache: KvCache = "float32"  # language models only, as is the next
+    cache_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -190,6 +210,35 @@ class StoredTensor:
 
 
 @dataclass(frozen=True)
+class LanguageSignature:
+    """A graph of a language model: `tokens` at once, which reads the first `segments` of the cache."""
+
+    name: str
+    tokens: int
+    segments: int
+
+
+@dataclass(frozen=True)
+class LanguageSpec:
+    """What the device's loop needs to know of a language model. Segments and signatures are LiteRT's alone."""
+
+    context: int  # tokens the cache holds
+    vocabulary: int
+    layers: int
+    kv_heads: int
+    head_dim: int
+    kv_cache: KvCache
+    segments: tuple[int, ...] = ()  # rows of the cache that lie together
+    signatures: tuple[LanguageSignature, ...] = ()
+
+    @property
+    def cache_bytes(self) -> int:
+        """Of keys and values; int8 rows have a float32 scale each."""
+        rows = 2 * self.layers * self.kv_heads * (sum(self.segments) or self.context)
+        return rows * (4 * self.head_dim if self.kv_cache == "float32" else self.head_dim + 4)
+
+
+@dataclass(frozen=True)
 class CompiledModel:
     """What a runtime opens on the device, after quantization."""
 
@@ -204,6 +253,7 @@ class CompiledModel:
     stored: tuple[StoredTensor, ...]
     kept_float: tuple[str, ...]  # operators that compute in float although the scheme computes in integers
     signatures: dict[int, str] = field(default_factory=dict)  # bucket -> signature; {} for one dynamic graph
+    language: LanguageSpec | None = None  # language models only
 
     @property
     def bytes(self) -> int:
@@ -232,6 +282,20 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Perplexity:
+    """exp of the mean negative log-likelihood of each next token, of PyTorch in float32 and of the built model."""
+
+    reference: float
+    compiled: float
+    tokens: int  # that were predicted
+
+    @property
+    def kept(self) -> float:
+        """PyTorch's ÷ the built model's: 1 where nothing was lost. Six decimals, never up."""
+        return math.floor(self.reference / self.compiled * 1e6) / 1e6
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """What the compiled model keeps of the one that was trained."""
 
@@ -240,6 +304,7 @@ class Fidelity:
     scores: tuple[OutputScore, ...]
     gates: tuple[Gate, ...]
     worst_tensors: tuple[tuple[str, float], ...] = ()  # parameter, relative weight error; filled on a missed gate
+    perplexity: Perplexity | None = None  # language models only
 
     @property
     def cosine_min(self) -> float:

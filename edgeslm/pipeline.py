@@ -23,9 +23,11 @@ from edgeslm.backends import load_backend, missing_backends
 from edgeslm.bundle import linux
 from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
 from edgeslm.errors import ConfigError
-from edgeslm.export.checkpoint import length_buckets, open_checkpoint
+from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.formats.operator_layers import OperatorLayers
+from edgeslm.language_planning import decide_language, find_kv_cache
+from edgeslm.language_stages import LanguageStages
 from edgeslm.planning import decide, find_converter
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.target import Target, load_target
@@ -52,6 +54,8 @@ class BuildRequest:
     vendor_wheels: bool = False
     out: Path = Path()
     converter: str | None = None
+    context: int | None = None
+    kv_cache: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,11 @@ def plan(request: BuildRequest) -> Decision:
     """Decide and do nothing."""
     target = load_target(request.target)
     checkpoint = open_checkpoint(request.model)
-    lengths = length_buckets(checkpoint, request.max_length)
+    if checkpoint.decoder is None:
+        lengths = length_buckets(checkpoint, request.max_length)
+        reject_language_options(checkpoint, request.context, request.kv_cache)
+    else:
+        lengths = (context_length(checkpoint, request.context, request.max_length),)
     if request.min_fidelity is not None and not 0 <= request.min_fidelity <= 1:
         raise ConfigError(f"--min-fidelity {request.min_fidelity} is not between 0 and 1")
     if checkpoint.tokenizer is None:
@@ -82,9 +90,12 @@ def plan(request: BuildRequest) -> Decision:
     else:
         calibration, scoring = texts.load_texts(request.calibration, request.eval)
     converter = find_converter(request.converter)
-    decided = decide(
-        target, checkpoint, lengths, missing_backends(converter), request.scheme, request.backend, converter
-    )
+    asked = (request.scheme, request.backend, converter)
+    if checkpoint.decoder is None:
+        decided = decide(target, checkpoint, lengths, missing_backends(converter), *asked)
+    else:
+        kv_cache = find_kv_cache(request.kv_cache)
+        decided = decide_language(target, checkpoint, lengths[0], kv_cache, missing_backends(converter), *asked)
     return Decision(target, checkpoint, decided, calibration, scoring)
 
 
@@ -96,14 +107,24 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     decision = plan(request)
     checkpoint, decided = decision.checkpoint, decision.plan
     linux.reject_existing(linux.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
-    stages = Stages(StageCache(cache_folder(), announce), decision)
-
-    onnx = stages.export()
-    lowered = stages.lower(onnx)
-    compiled = stages.quantize(lowered, onnx)
-    fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
-    gates.require_passed(fidelity, allow=request.allow_below_gate)
-    layers = stages.layers(compiled, lowered, onnx)
+    cache = StageCache(cache_folder(), announce)
+    onnx: OnnxModel | None = None
+    layers: OperatorLayers | None = None
+    if checkpoint.decoder is None:
+        stages = Stages(cache, decision)
+        onnx = stages.export()
+        lowered = stages.lower(onnx)
+        compiled = stages.quantize(lowered, onnx)
+        fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
+        gates.require_passed(fidelity, allow=request.allow_below_gate)
+        layers = stages.layers(compiled, lowered, onnx)
+    else:
+        assert decision.calibration is not None
+        assert decision.scoring is not None
+        speaking = LanguageStages(cache, checkpoint, decided, decision.calibration, decision.scoring)
+        compiled = speaking.quantize()
+        fidelity = speaking.score(compiled, request.min_fidelity)
+        gates.require_passed(fidelity, allow=request.allow_below_gate)
 
     with explain_full_disk(request.out), announce("bundle", False):
         bundle = linux.write_bundle(
@@ -120,7 +141,7 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
             vendor_wheels=request.vendor_wheels,
         )
     prune(cache_folder(), int(os.environ.get("EDGESLM_CACHE_MAX_BYTES", MAX_BYTES)))
-    records = tuple(stages.cache.records)
+    records = tuple(cache.records)
     return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, not fidelity.passed)
 
 

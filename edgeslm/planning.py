@@ -70,7 +70,7 @@ def decide(
         resident_bytes=budget.resident,
         converter=chosen_converter,
     )
-    return dataclasses.replace(plan, digest=_digest(plan))
+    return with_digest(plan)
 
 
 def find_converter(name: str | None) -> Converter | None:
@@ -81,12 +81,12 @@ def find_converter(name: str | None) -> Converter | None:
 
 
 def plan_budget(target: Target, plan: QuantPlan) -> Budget:
-    return memory_budget(target, plan.backend, plan.scheme, plan.weight_bytes)
+    return memory_budget(target, plan.backend, plan.scheme, plan.weight_bytes, plan.cache_bytes)
 
 
-def _digest(plan: QuantPlan) -> str:
-    """Of what the plan makes happen: reasons and warnings may be reworded without a rebuild."""
-    return json_digest(
+def with_digest(plan: QuantPlan) -> QuantPlan:
+    """The digest is of what the plan makes happen: reasons and warnings may be reworded without a rebuild."""
+    digest = json_digest(
         {
             "target": plan.target,
             "backend": plan.backend,
@@ -94,8 +94,10 @@ def _digest(plan: QuantPlan) -> str:
             "choices": {name: [c.precision, c.group] for name, c in plan.choices.items()},
             "lengths": plan.lengths,
             "converter": plan.converter,
+            "kv_cache": plan.kv_cache,
         }
     )
+    return dataclasses.replace(plan, digest=digest)
 
 
 def _choose_backend(

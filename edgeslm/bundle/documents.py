@@ -25,12 +25,16 @@ def readme_text(
     folder = file_name.removesuffix(".edgeslm")
     wheels = f"--no-index --find-links {folder}/wheels " if vendored else ""
     given = "--text 'Some text'" if checkpoint.tokenizer else "--file inputs.npz"
+    if checkpoint.generation:
+        given = "--prompt 'Once upon a time'"
+    kept = f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples"
+    if fidelity.perplexity:
+        kept = f"Perplexity {fidelity.perplexity.compiled:.4f}, PyTorch's {fidelity.perplexity.reference:.4f}"
     below = "" if fidelity.passed else ", BELOW ITS GATE"
     lines = [
         f"# {checkpoint.name} for {target.title}",
         f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13.",
-        f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples{below}; "
-        "see MODEL_CARD.md.",
+        f"{kept}{below}; see MODEL_CARD.md.",
         "Unpack, install, run:",
         "",
         f"    python3 -m zipfile -e {file_name} {folder}",
@@ -49,6 +53,7 @@ def _purpose(checkpoint: Checkpoint) -> str:
         "classification": "text classification",
         "token-classification": "token classification",
         "fill-mask": "filling in masked words",
+        "generation": "writing text",
         "tensors": "tensors in, tensors out",
     }[checkpoint.task]
 
@@ -59,6 +64,7 @@ def _call(checkpoint: Checkpoint, folder: str) -> str:
         "classification": 'classify(["Some text"])',
         "token-classification": 'classify_tokens(["Some text"])',
         "fill-mask": f'fill_mask(["Some {checkpoint.tokenizer and checkpoint.tokenizer.mask_token}"])',
+        "generation": 'generate("Once upon a time")',
         "tensors": 'run({"name": array})',
     }[checkpoint.task]
     return f'Model.open("{folder}").{called}'
@@ -84,6 +90,7 @@ def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledM
         f"Scored against PyTorch on {fidelity.samples} samples ({fidelity.texts}).",
         *([] if fidelity.passed else ["", "**Below its gate: this model is less faithful than its scheme promises.**"]),
         "",
+        *_perplexity_lines(fidelity),
         "| output | cosine, worst | cosine, mean | largest error | same label |",
         "| --- | --- | --- | --- | --- |",
         *[
@@ -115,6 +122,16 @@ def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledM
         else ["The checkpoint has no model card."]
     )
     return "\n".join(lines) + "\n"
+
+
+def _perplexity_lines(fidelity: Fidelity) -> list[str]:
+    found = fidelity.perplexity
+    if found is None:
+        return []
+    return [
+        f"Perplexity on {found.tokens:,} tokens: {found.compiled:.6g}; PyTorch in float32 {found.reference:.6g}.",
+        "",
+    ]
 
 
 def _first_text(root: Path | None, names: tuple[str, ...]) -> str | None:

@@ -17,6 +17,7 @@ from edgeslm.bundle.manifest import (
     MANIFEST,
     SCHEMA_VERSION,
     FilePart,
+    GenerationPart,
     Manifest,
     ModelPart,
     ParentsPart,
@@ -28,7 +29,7 @@ from edgeslm.bundle.wheels import fetch_wheels
 from edgeslm.digest import file_digest
 from edgeslm.errors import BundleError, InternalError, StorageError
 from edgeslm.formats.archive import open_archive, replacing, write_archive
-from edgeslm.formats.description import describe_model
+from edgeslm.formats.description import describe_language, describe_model
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.target import Target
 from edgeslm.versions import tool_versions
@@ -36,6 +37,7 @@ from edgeslm.versions import tool_versions
 SUFFIX = ".edgeslm"
 DEVICE = Path(__file__).parents[1] / "device"
 TOKENIZER = "tokenizer/tokenizer.json"
+CHAT_TEMPLATE = "tokenizer/chat_template.jinja"
 LAYERS = "model/layers.json"
 MAX_NAME = 100
 
@@ -73,32 +75,36 @@ def write_bundle(
     checkpoint: Checkpoint,
     plan: QuantPlan,
     target: Target,
-    onnx: OnnxModel,
+    onnx: OnnxModel | None,
     compiled: CompiledModel,
     fidelity: Fidelity,
-    layers: OperatorLayers,
+    layers: OperatorLayers | None,
     out: Path,
     *,
     below_gate: bool,
     force: bool,
     vendor_wheels: bool,
 ) -> Bundle:
-    """Write the bundle into folder `out`, whole or not at all.
+    """Write the bundle into folder `out`, whole or not at all. `onnx` and `layers` are None for a language model.
 
     A file that is there already is replaced with `force` only, unless it has the same bytes. Raises BundleError
     when it is in the way, OSError when the disk is full, ToolchainError when wheels cannot be had.
     """
     path = bundle_path(out, checkpoint, plan)
     members: dict[str, bytes | Path] = {f"model/{name}": compiled.root / name for name in compiled.files}
-    members[LAYERS] = layers.content
+    if layers is not None:
+        members[LAYERS] = layers.content
     members |= {f"edgeslm_device/{file.relative_to(DEVICE)}": file for file in DEVICE.rglob("*.py")}
-    requirements = read_requirements(compiled.runtime, target.cpu.arch)
+    chat = checkpoint.generation is not None and checkpoint.generation.chat_template is not None
+    requirements = read_requirements(compiled.runtime, target.cpu.arch, chat=chat)
     members["requirements.txt"] = requirements
     if vendor_wheels:
         wheels = fetch_wheels(requirements, compiled.runtime, target.cpu.arch)
         members |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
     if checkpoint.tokenizer:
         members[TOKENIZER] = _root(checkpoint) / checkpoint.tokenizer.file
+    if checkpoint.generation and checkpoint.generation.chat_template:
+        members[CHAT_TEMPLATE] = checkpoint.generation.chat_template.encode()
     members["LICENSE"] = licence_text(checkpoint).encode()
     members["MODEL_CARD.md"] = model_card_text(checkpoint, plan, compiled, fidelity).encode()
     members["README.md"] = readme_text(checkpoint, plan, target, fidelity, path.name, vendored=vendor_wheels).encode()
@@ -122,7 +128,7 @@ def _manifest(
     checkpoint: Checkpoint,
     plan: QuantPlan,
     target: Target,
-    onnx: OnnxModel,
+    onnx: OnnxModel | None,
     compiled: CompiledModel,
     fidelity: Fidelity,
     members: Mapping[str, bytes | Path],
@@ -130,7 +136,7 @@ def _manifest(
     below_gate: bool,
 ) -> Manifest:
     tokenizer = checkpoint.tokenizer
-    described = describe_model(compiled, onnx, "model/")
+    described = describe_model(compiled, onnx, "model/") if onnx else describe_language(compiled, "model/")
     return Manifest(
         schema_version=SCHEMA_VERSION,
         edgeslm=__version__,
@@ -150,19 +156,34 @@ def _manifest(
         )
         if tokenizer
         else None,
+        generation=_generation_part(checkpoint, compiled),
         labels=checkpoint.labels,
         multi_label=checkpoint.multi_label,
         fidelity=fidelity_part(fidelity),
         parents=ParentsPart(
             checkpoint=checkpoint.digest,
-            onnx=onnx.digest,
+            onnx=onnx.digest if onnx else None,
             plan=plan.digest,
-            lowered=compiled.parent,
+            lowered=compiled.parent if onnx else None,
             compiled=compiled.digest,
         ),
         tools=tool_versions("export") | tool_versions(plan.backend) | tool_versions(plan.converter or plan.backend),
         host_cpu=host_cpu_features(),
         files={name: _file_part(content) for name, content in sorted(members.items())},
+    )
+
+
+def _generation_part(checkpoint: Checkpoint, compiled: CompiledModel) -> GenerationPart | None:
+    generation = checkpoint.generation
+    if generation is None or compiled.language is None:
+        return None
+    return GenerationPart(
+        context=compiled.language.context,
+        bos=generation.bos,
+        eos=generation.eos,
+        add_bos=generation.add_bos,
+        chat_template=CHAT_TEMPLATE if generation.chat_template else None,
+        special=dict(generation.special),
     )
 
 

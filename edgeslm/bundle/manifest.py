@@ -12,12 +12,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgeslm.artifacts import Fidelity, Task
+from edgeslm.artifacts import Fidelity, KvCache, Perplexity, Task
 from edgeslm.digest import json_digest
 from edgeslm.errors import BundleError
 from edgeslm.target import Target
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2 added language models: model.language, generation, fidelity.perplexity; they have no parents onnx and lowered."""
 MANIFEST = "manifest.json"
 MAX_BYTES = 8 << 20
 """Of manifest.json; the largest one seen, with a thousand labels, has 60 kB."""
@@ -39,6 +40,25 @@ class TensorPart(_Part):
     shape: tuple[int, ...]
 
 
+class SignaturePart(_Part):
+    name: str
+    tokens: int
+    segments: int  # of the cache, that it reads
+
+
+class LanguagePart(_Part):
+    """A language model's graphs and its cache."""
+
+    context: int
+    vocabulary: int
+    layers: int
+    kv_heads: int
+    head_dim: int
+    kv_cache: KvCache
+    segments: tuple[int, ...]  # rows of the cache that lie together; () where the runtime keeps the cache
+    signatures: tuple[SignaturePart, ...]
+
+
 class ModelPart(_Part):
     """What a runtime needs to know to run the model."""
 
@@ -51,6 +71,18 @@ class ModelPart(_Part):
     signatures: dict[str, str]  # bucket -> signature; {} for one dynamic graph
     inputs: tuple[TensorPart, ...]
     outputs: tuple[TensorPart, ...]
+    language: LanguagePart | None = None  # language models only
+
+
+class GenerationPart(_Part):
+    """How a language model's text begins, ends and talks."""
+
+    context: int  # tokens of prompt and answer together
+    bos: int | None
+    eos: tuple[int, ...]
+    add_bos: bool  # whether a prompt gets `bos` in front, where the tokenizer does not put it
+    chat_template: str | None  # the member that holds it
+    special: dict[str, str]  # bos_token, eos_token, …: what the template may ask for
 
 
 class TokenizerPart(_Part):
@@ -75,6 +107,15 @@ class GatePart(_Part):
     passed: bool
 
 
+class PerplexityPart(_Part):
+    """Of PyTorch in float32 and of this model, on the same tokens."""
+
+    reference: float
+    compiled: float
+    kept: float  # the first ÷ the second
+    tokens: int
+
+
 class FidelityPart(_Part):
     """The scores against PyTorch; `cosine_min` and `max_abs_error` are the worst of all outputs."""
 
@@ -86,15 +127,16 @@ class FidelityPart(_Part):
     outputs: tuple[OutputPart, ...]
     gates: tuple[GatePart, ...]
     worst_tensors: tuple[tuple[str, Score], ...]  # parameter, relative weight error; filled on a missed gate
+    perplexity: PerplexityPart | None = None  # language models only
 
 
 class ParentsPart(_Part):
     """Digests of what the model was made from, in the order it was made."""
 
     checkpoint: Digest
-    onnx: Digest
+    onnx: Digest | None  # None for a language model, whose graphs are never files
     plan: Digest
-    lowered: Digest
+    lowered: Digest | None
     compiled: Digest
 
 
@@ -104,7 +146,7 @@ class FilePart(_Part):
 
 
 class Manifest(_Part):
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     edgeslm: str
     name: str
     task: Task
@@ -115,6 +157,7 @@ class Manifest(_Part):
     below_gate: bool
     model: ModelPart
     tokenizer: TokenizerPart | None
+    generation: GenerationPart | None = None  # language models only
     labels: tuple[str, ...]
     multi_label: bool
     fidelity: FidelityPart
@@ -126,13 +169,17 @@ class Manifest(_Part):
     @property
     def digest(self) -> str:
         """What names the bundle: the SHA-256 of `content`."""
-        return json_digest(self.model_dump(mode="json"))
+        return json_digest(self._document())
 
     @property
     def content(self) -> bytes:
         """manifest.json: JSON in canonical form (sorted keys, no spaces), so that its SHA-256 is the digest."""
-        document = self.model_dump(mode="json")
+        document = self._document()
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+    def _document(self) -> dict[str, object]:
+        """Without the fields that a manifest of an older version does not have: its digest stays what it was."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 def parse_manifest(content: bytes, where: str) -> Manifest:
@@ -182,6 +229,16 @@ def fidelity_part(fidelity: Fidelity) -> FidelityPart:
             for gate in fidelity.gates
         ),
         worst_tensors=tuple((name, finite(error)) for name, error in fidelity.worst_tensors),
+        perplexity=perplexity_part(fidelity.perplexity) if fidelity.perplexity else None,
+    )
+
+
+def perplexity_part(perplexity: Perplexity) -> PerplexityPart:
+    return PerplexityPart(
+        reference=perplexity.reference,
+        compiled=perplexity.compiled,
+        kept=perplexity.kept,
+        tokens=perplexity.tokens,
     )
 
 

@@ -14,6 +14,9 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
     "openvino": ("numpy", "tokenizers", "openvino"),
 }
 """Runtime -> what the device package imports with it; their own dependencies are pinned as well."""
+CHAT = "chat"
+PINNED = {**RUNTIMES, CHAT: ("jinja2",)}
+"""Chat templates are Jinja2: a bundle that has one needs it beside its runtime."""
 
 PYTHONS = ("3.11", "3.12", "3.13")
 """Raspberry Pi OS 12 has Python 3.11, Ubuntu 24.04 has 3.12, Raspberry Pi OS 13 has 3.13."""
@@ -34,10 +37,11 @@ def requirements_file(runtime: str, arch: str) -> Path:
     return Path(__file__).with_name(f"requirements-{runtime}-{arch}.txt")
 
 
-def read_requirements(runtime: str, arch: str) -> bytes:
-    """requirements.txt for a bundle of this runtime on this architecture."""
+def read_requirements(runtime: str, arch: str, *, chat: bool = False) -> bytes:
+    """requirements.txt for a bundle of this runtime on this architecture, with a chat template or without."""
     try:
-        return requirements_file(runtime, arch).read_bytes()
+        parts = [requirements_file(part, arch) for part in (runtime, *([CHAT] if chat else []))]
+        return b"".join(part.read_bytes() for part in parts)
     except FileNotFoundError:
         raise InternalError(f"no packages are pinned for {runtime} on {arch}", "scripts/pins.py pins them") from None
 

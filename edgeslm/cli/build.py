@@ -44,8 +44,14 @@ def _print_report(answer: BuildAnswer, kept: Path) -> None:
     fidelity = answer.fidelity
     click.echo()
     click.echo(f"Parity with PyTorch on {fidelity.samples} samples ({fidelity.texts})")
+    if fidelity.perplexity:
+        found = fidelity.perplexity
+        click.echo(
+            f"Perplexity {found.compiled:.6g}; PyTorch in float32 {found.reference:.6g} ({found.tokens:,} tokens)"
+        )
+    agreed = "same next token" if answer.task == "generation" else "same label"
     print_table(
-        ["output", "cosine, worst", "cosine, mean", "largest error", "same label"],
+        ["output", "cosine, worst", "cosine, mean", "largest error", agreed],
         [
             [
                 score.output,
@@ -78,4 +84,5 @@ def _print_report(answer: BuildAnswer, kept: Path) -> None:
             ["report", str(kept)],
         ],
     )
-    note(f"\nnext: edgeslm run {answer.bundle} --text '…'")
+    given = "--prompt" if answer.task == "generation" else "--text"
+    note(f"\nnext: edgeslm run {answer.bundle} {given} '…'")

@@ -18,6 +18,7 @@ STAGE_TITLES = {
     "lower": "convert for the backend",
     "calibration": "read calibration texts",
     "scoring": "read scoring texts",
+    "moments": "see what its layers are given",
     "reference": "run PyTorch for reference",
     "quantize": "quantize",
     "score": "score against PyTorch",

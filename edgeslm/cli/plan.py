@@ -49,7 +49,7 @@ def _print_decision(decision: Decision) -> None:
             ["target", f"{decision.target.title} ({decision.target.cpu.core})"],
             ["backend", decided.backend],
             ["scheme", decided.scheme],
-            ["text lengths", ", ".join(map(str, decided.lengths)) or "as the example inputs"],
+            _lengths(decision),
             ["expected size", megabytes(decided.weight_bytes)],
             ["expected memory", f"{megabytes(budget.resident)} of {megabytes(budget.available)}"],
         ],
@@ -74,6 +74,14 @@ def _print_decision(decision: Decision) -> None:
     click.echo()
     click.echo(f"{len(checkpoint.parameters)} tensors: " + ", ".join(f"{n} {kind}" for kind, n in counts.most_common()))
     note("nothing was built: `edgeslm build` with the same flags carries this out")
+
+
+def _lengths(decision: Decision) -> list[str]:
+    decided = decision.plan
+    if decision.checkpoint.decoder is not None:
+        cache = f"{megabytes(decided.cache_bytes)} as {decided.kv_cache}"
+        return ["context", f"{decided.lengths[0]} tokens; KV cache {cache}"]
+    return ["text lengths", ", ".join(map(str, decided.lengths)) or "as the example inputs"]
 
 
 def _stored(decision: Decision, parameter: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeslm.cli.console import print_table, printable
+from edgeslm.cli.probe_language import print_language
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,10 @@ def print_report(report: ProbeReport) -> None:
     title = f"{bundle.name} ({bundle.backend}, {bundle.scheme}) on {report.place}"
     incomplete = f"   INCOMPLETE: {printable(report.problem.splitlines()[0])}" if report.problem else ""
     click.echo(click.style(printable(title), bold=True) + incomplete)
-    if report.lengths:
+    if report.language:
+        print_language(report.language, report.emulated)
+        click.echo()
+    elif report.lengths:
         (_print_counts if report.emulated else _print_latencies)(report)
         click.echo()
     print_table(None, [[name, printable(value)] for name, value in _facts(report) if value])
@@ -54,10 +58,12 @@ def print_hosts(outcomes: Sequence[Outcome]) -> None:
                 "ok" if report.complete else report.problem or "",
             ]
         )
-    tokens = {outcome.report.reference_tokens for outcome in outcomes if outcome.report} - {None}
+    reports = [outcome.report for outcome in outcomes if outcome.report]
+    tokens = {report.reference_tokens for report in reports} - {None}
     click.echo()
     if len(tokens) == 1:
-        click.echo(f"One inference of {tokens.pop()} tokens")
+        what = "One token at a depth of" if all(report.language for report in reports) else "One inference of"
+        click.echo(f"{what} {tokens.pop()} tokens")
     print_table(
         ["via", "device", "p50", "p99", "instructions", "peak memory", ""],
         [_first_lines(row) for row in rows],
@@ -106,13 +112,13 @@ def _facts(report: ProbeReport) -> list[tuple[str, str]]:
     throughput = ", ".join(f"{part.texts_per_s:.1f}/s in batches of {part.batch}" for part in report.throughput)
     joules = ""
     if energy.measured and energy.joules_per_inference is not None and energy.above_idle is not None:
-        joules = f"{energy.joules_per_inference * 1e3:.2f} mJ per inference ({energy.source}), "
+        joules = f"{energy.joules_per_inference * 1e3:.2f} mJ per {report.unit} ({energy.source}), "
         joules += f"{energy.above_idle * 1e3:.2f} mJ above idle"
     clock = f", {device.before.clock_mhz:.0f} MHz" if device.before.clock_mhz else ""
     heat = f", {device.before.temperature_c:.0f} °C" if device.before.temperature_c else ""
     return [
         ("load", "" if report.load_ms is None else f"{report.load_ms:.0f} ms, again {_ms(report.reload_ms)}"),
-        ("first run", _ms(report.first_run_ms)),
+        ("first token" if report.language else "first run", _ms(report.first_run_ms)),
         ("throughput", throughput),
         ("memory", f"{_mib(report.peak_rss_mib)} at most, {_mib(report.memory.private)} private"),
         ("energy", joules or f"not measured: {energy.why_not}"),

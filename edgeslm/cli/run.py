@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeslm.cli.console import print_json, warn
+from edgeslm.cli.run_generation import given_options, prompt_options, run_prompt
 
 if TYPE_CHECKING:
     from edgeslm.device import Model
@@ -21,19 +22,33 @@ if TYPE_CHECKING:
 @click.option("--text", "texts", multiple=True, metavar="T", help="A text; may be given more than once.")
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="F",
               help="A file with a text per line; for a plain module an .npz with its inputs.")  # fmt: skip
+@prompt_options
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="Threads to compute with.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(bundle: Path, texts: tuple[str, ...], file: Path | None, threads: int, as_json: bool) -> None:
-    """Run a bundle here: embedding, class scores, fill-mask.
+def run(
+    bundle: Path,
+    texts: tuple[str, ...],
+    file: Path | None,
+    prompt: str | None,
+    threads: int,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Run a bundle here: embedding, class scores, fill-mask, or the answer to a prompt.
 
     BUNDLE is a bundle's file or the folder it was unpacked to. Without --text and --file it reads texts from stdin,
-    one per line.
+    one per line. A language model reads its prompt from stdin without --prompt; with --chat on a terminal it converses.
     """
     from edgeslm.device.model import Model
+    from edgeslm.device.terminal import require_fitting_options
 
+    options = given_options(values)
     with _errors_of_the_device(), Model.open(bundle, threads=threads) as model:
-        if model.task == "tensors":
+        require_fitting_options(model, bool(texts), file is not None, prompt is not None, options)
+        if model.task == "generation":
+            run_prompt(model, bundle, prompt, {option.name: value for option, value in options.items()}, as_json)
+        elif model.task == "tensors":
             _run_arrays(model, bundle, texts, file, as_json)
         else:
             _run_texts(model, bundle, _given_texts(texts, file), as_json)

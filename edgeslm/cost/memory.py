@@ -24,18 +24,19 @@ class Budget:
     available: int
     storage: int
     storage_available: int
+    cache: int = 0  # a language model's keys and values
 
     @property
     def resident(self) -> int:
-        return self.weights + self.expansion + self.runtime
+        return self.weights + self.expansion + self.runtime + self.cache
 
     @property
     def fits(self) -> bool:
         return self.resident <= self.available and self.storage <= self.storage_available
 
 
-def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int) -> Budget:
-    """The budget of a model whose file takes `weight_bytes` on this target."""
+def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int, cache_bytes: int = 0) -> Budget:
+    """The budget of a model whose file takes `weight_bytes` on this target, and its KV cache `cache_bytes`."""
     resident = resident_facts(backend, target.cpu.arch, scheme)
     return Budget(
         weights=weight_bytes,
@@ -44,6 +45,7 @@ def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int) 
         available=max(0, target.memory.ram_kib * 1024 - SYSTEM_RESERVE_MIB * MIB),
         storage=weight_bytes,
         storage_available=target.memory.storage_kib * 1024,
+        cache=cache_bytes,
     )
 
 
@@ -67,7 +69,9 @@ def require_fit(name: str, target: Target, budget: Budget, smaller: str | None) 
     raise DoesNotFitError(
         f"{name} does not fit {target.name}: needs {_mib(need)} {kind}, has {_mib(have)}\n"
         f"         weights {_mib(budget.weights)}   expanded or repacked by the runtime {_mib(budget.expansion)}   "
-        f"runtime and activations {_mib(budget.runtime)}   (system reserve {SYSTEM_RESERVE_MIB} MiB is taken off)",
+        f"runtime and activations {_mib(budget.runtime)}   "
+        + (f"kv cache {_mib(budget.cache)}   " if budget.cache else "")
+        + f"(system reserve {SYSTEM_RESERVE_MIB} MiB is taken off)",
         smaller,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from .errors import BundleError
 from .files import BROKEN_ZIP, Expected, Files, FolderFiles, ZipFiles, damaged
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 8 << 20
 

@@ -15,9 +15,7 @@ What is not anonymous is mapped from files and can be dropped under pressure. Bo
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import shutil
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,17 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import gpu_plugin
-from .cache import cache_folder, find, keep
-from .errors import BundleError, DeviceError, StorageError
+from .errors import BundleError, DeviceError
 from .files import Files
 from .native_log import captured, errors_in
+from .weight_cache import with_weight_cache
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PACKED = ".xnnpack"
-SPARE_BYTES = 16 << 20
-"""What is left free on the disk that holds the weight cache."""
 # What its TensorBuffers hold. Anything else (int64) goes through the interpreter.
 TYPES = {"float32", "float16", "int32", "int8", "uint8", "bool"}
 
@@ -135,24 +130,8 @@ def _close(state: dict[str, Any]) -> None:
 
 
 def _compile(path: Path, digest: str, threads: int) -> Any:
-    """The CompiledModel, with the weight cache where there is a folder for it.
-
-    LiteRT accepts a cache of another model with the same shapes and then gives wrong results without a word; so its
-    name holds all that its content depends on.
-    """
-    version = getattr(importlib.import_module("ai_edge_litert"), "__version__", "")
-    size = path.stat().st_size
-    key = hashlib.sha256(f"{digest} {version} {size}".encode()).hexdigest()[:32]
-    try:
-        packed = find(key, PACKED)
-        if packed is not None:
-            return _create(path, threads, packed)
-        # XNNPACK ends the program when the disk is full. Half-precision weights double as it packs them.
-        if shutil.disk_usage(cache_folder()).free >= 2 * size + SPARE_BYTES:
-            return keep(key, PACKED, lambda partial: _create(path, threads, partial))[1]
-    except (StorageError, RuntimeError):  # RuntimeError: LiteRT's, about the cache or the model
-        pass
-    return _create(path, threads, None)  # more memory, same results
+    """The CompiledModel, with the weight cache where there is a folder for it."""
+    return with_weight_cache(path, digest, lambda packed: _create(path, threads, packed), (RuntimeError,))
 
 
 def _create(path: Path, threads: int, packed: Path | None) -> Any:

@@ -17,10 +17,16 @@ try:
 except ImportError as error:
     raise MissingPackageError("numpy", "edgeslm_device") from error
 
+from .probabilities import sigmoid, softmax
 from .runner import Runner, open_runner
+from .sampling import Sampling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .conversation import Conversation
+    from .generate import Generation
+    from .language_model import LanguageModel, Prompt
 
 METHODS = {
     "embedding": "embed",
@@ -28,6 +34,7 @@ METHODS = {
     "token-classification": "classify_tokens",
     "fill-mask": "fill_mask",
     "tensors": "run",
+    "generation": "generate",
 }
 """The method for each task a bundle can have."""
 
@@ -43,13 +50,21 @@ class Model:
     """A model with its tokenizer. `Model.open(path)`, then the method of its task.
 
     The text methods take a text or a sequence of texts and answer for each text, in order. A text too long for the
-    model is cut with a TruncationWarning; `encode` tells beforehand.
+    model is cut with a TruncationWarning; `encode` tells beforehand. A language model has `generate` and `conversation`
+    instead, and no `runner`.
     """
 
-    def __init__(self, manifest: Mapping[str, Any], runner: Runner, tokenizer: Tokenizer | None) -> None:
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        runner: Runner | None,
+        tokenizer: Tokenizer | None,
+        language: LanguageModel | None = None,
+    ) -> None:
         self.manifest = manifest
-        self.runner = runner
+        self._runner = runner
         self.tokenizer = tokenizer
+        self._language = language
         self.labels: list[str] = list(manifest["labels"])
 
     @classmethod
@@ -64,9 +79,21 @@ class Model:
         tokenizer = None
         if described is not None:
             content = container.files.read(described["file"])
-            tokenizer = Tokenizer(content, described["max_length"], described.get("mask_token"))
+            cut = container.manifest["task"] != "generation"  # a prompt is cut by other rules, or not at all
+            tokenizer = Tokenizer(content, described["max_length"], described.get("mask_token"), cut)
+        if container.manifest["task"] == "generation":
+            from .language_model import open_language_model
+
+            return cls(container.manifest, None, tokenizer, open_language_model(container, tokenizer, threads))
         runner = open_runner(container.manifest["model"], container.files, threads)
         return cls(container.manifest, runner, tokenizer)
+
+    @property
+    def runner(self) -> Runner:
+        """What runs the model's arrays. Raises UsageError for a language model, which has an engine with a cache."""
+        if self._runner is None:
+            raise UsageError(f"{self.name} does {self.task}: it runs no arrays", "use generate(…)")
+        return self._runner
 
     @property
     def name(self) -> str:
@@ -78,7 +105,7 @@ class Model:
 
     def close(self) -> None:
         """Free the model's memory."""
-        self.runner.close()
+        (self._language.context if self._language else self.runner).close()
 
     def __enter__(self) -> Model:
         return self
@@ -118,7 +145,7 @@ class Model:
         given = _as_list(texts)
 
         def label(encoding: Encoding, output: NDArray[Any], text: str) -> list[tuple[str, int, int, str, float]]:
-            scores = _softmax(output.reshape(len(encoding.ids), -1))
+            scores = softmax(output.reshape(len(encoding.ids), -1))
             best = scores.argmax(axis=1)
             return [
                 (text[start:end], start, end, self._label(int(best[i]), scores.shape[1]), float(scores[i, best[i]]))
@@ -144,7 +171,7 @@ class Model:
         given = [text if mask in text else text.replace(LITERAL_MASK, mask) for text in _as_list(texts)]
 
         def fill(encoding: Encoding, output: NDArray[Any], text: str) -> list[tuple[str, float]]:
-            scores = _softmax(output.reshape(len(encoding.ids), -1)[encoding.ids.index(mask_id)])
+            scores = softmax(output.reshape(len(encoding.ids), -1)[encoding.ids.index(mask_id)])
             # Models are often padded to a round number of ids; those without a token are no answer.
             best = ((token, tokenizer.word(int(token))) for token in np.argsort(-scores, kind="stable"))
             words = ((word, float(scores[token])) for token, word in best if word is not None)
@@ -153,6 +180,52 @@ class Model:
         for text in given:
             _require_one_mask(text, mask, tokenizer.encode(text).ids.count(mask_id))
         return self._each(given, fill)
+
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+        stop: str | Sequence[str] = (),
+        chat: bool = False,
+        truncate: bool = False,
+        reuse_cache: bool = False,
+        timings: bool = False,
+    ) -> Generation:
+        """The answer to a prompt: an iterator of Pieces, computed as they are asked for; `read()` gives the whole text.
+
+        A text is gone on with; "" begins with BOS. With `chat` it is a user's message, and the chat template is
+        applied, as to messages ([{"role": "user", "content": "…"}]). The answer ends with the model's end-of-sequence
+        token, after `max_tokens` tokens, before a `stop` string, or when prompt and answer fill the context. `truncate`
+        keeps only the end of a prompt that is too long, with room for `max_tokens`, BOS in front. `reuse_cache` does
+        not compute again what the prompt before began with as well (then the last bits may differ). `timings` measures.
+
+        Raises UsageError for values out of range, a prompt that is too long or no UTF-8, messages that the template
+        refuses; BundleError where the template fails; MissingPackageError where it needs jinja2.
+        """
+        return self._require_language().generate(
+            prompt,
+            Sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed),
+            max_tokens=max_tokens,
+            stop=stop,
+            chat=chat,
+            truncate=truncate,
+            reuse_cache=reuse_cache,
+            timings=timings,
+        )
+
+    def conversation(self) -> Conversation:
+        """A chat that begins: `conversation().say("…")` is the answer to the first turn."""
+        from .conversation import Conversation
+
+        self._require_language()
+        return Conversation(self)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The model's raw outputs for raw inputs, batch 1, not padded. Names and shapes are in `manifest["model"]`."""
@@ -177,9 +250,9 @@ class Model:
         if logits.size == 1:
             scores = logits
         elif self.manifest.get("multi_label"):
-            scores = _sigmoid(logits)
+            scores = sigmoid(logits)
         else:
-            scores = _softmax(logits)
+            scores = softmax(logits)
         order = np.argsort(-scores, kind="stable")
         return [(self._label(int(i), scores.size), float(scores[i])) for i in order]
 
@@ -187,6 +260,11 @@ class Model:
         if count != len(self.labels):
             raise BundleError(f"{self.name} gives {count} scores, but its manifest names {len(self.labels)} labels")
         return self.labels[index]
+
+    def _require_language(self) -> LanguageModel:
+        self._require_task("generation")
+        assert self._language is not None  # `open` gives every language model its engine
+        return self._language
 
     def _require_task(self, task: str) -> None:
         if self.task != task:
@@ -220,15 +298,3 @@ def _truncation(cut: list[int], limit: int) -> str:
     shown = ", ".join(str(number + 1) for number in cut[:10]) + (", …" if len(cut) > 10 else "")
     which = "the text" if cut == [0] else f"{len(cut)} texts (number {shown})"
     return f"{which} longer than {limit} tokens: what comes after them was not read"
-
-
-def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    exponents: NDArray[Any] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    probabilities: NDArray[Any] = exponents / exponents.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
-def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
-    # Through tanh, which does not overflow.
-    halves: NDArray[Any] = np.tanh(0.5 * logits.astype(np.float64))
-    return 0.5 * (1 + halves)

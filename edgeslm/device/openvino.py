@@ -36,7 +36,7 @@ class OpenVinoEngine:
             self._request.wait()
             return {name: np.array(self._request.get_tensor(name).data) for name in self._outputs}
         except (RuntimeError, ValueError) as error:
-            raise DeviceError(f"OpenVINO failed: {_first_line(error)}") from None
+            raise DeviceError(f"OpenVINO failed: {first_line(error)}") from None
 
     def close(self) -> None:
         self._request = None
@@ -77,7 +77,7 @@ def compile_graph(
         return core.compile_model(read, "CPU", settings), view
     except (RuntimeError, ValueError) as error:
         raise BundleError(
-            f"OpenVINO cannot open {graph}: {_first_line(error)}",
+            f"OpenVINO cannot open {graph}: {first_line(error)}",
             "the version in the bundle's requirements.txt can",
         ) from None
 
@@ -88,7 +88,7 @@ def _parts(names: list[str]) -> tuple[str, str | None]:
     return names[0], weights[0] if weights else None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """OpenVINO's messages begin with where in its sources they were raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Exception from", "Check "))]

@@ -1,7 +1,8 @@
-"""Text to token ids."""
+"""Text to token ids, and back."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,12 @@ class Encoding:
 
 
 class Tokenizer:
-    """A tokenizer.json whose texts are cut to `max_length` tokens, special ones included."""
+    """A tokenizer.json whose texts are cut to `max_length` tokens, special ones included; with `cut` False, nothing is.
 
-    def __init__(self, content: bytes, max_length: int, mask_token: str | None = None) -> None:
+    Raises MissingPackageError where tokenizers is not installed, BundleError where it cannot read the content.
+    """
+
+    def __init__(self, content: bytes, max_length: int, mask_token: str | None = None, cut: bool = True) -> None:
         try:
             import tokenizers
         except ImportError as error:
@@ -50,7 +54,10 @@ class Tokenizer:
             ) from None
         # The file may carry settings of its training: padding to a fixed length, or a shorter limit.
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
+        if cut:
+            self._tokenizer.enable_truncation(max_length)
+        else:
+            self._tokenizer.no_truncation()
         self.max_length = max_length
         self.mask_token = mask_token
 
@@ -63,6 +70,30 @@ class Tokenizer:
             [bool(flag) for flag in encoding.special_tokens_mask],
             bool(encoding.overflowing),
         )
+
+    def ids(self, text: str, special: bool = True) -> list[int]:
+        """A text's tokens. With `special` the tokenizer's own rule adds its special ones, such as BOS in front."""
+        found: list[int] = self._tokenizer.encode(text, add_special_tokens=special).ids
+        return found
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of tokens; special ones and ids without a token are left out."""
+        text: str = self._tokenizer.decode(ids)
+        return text
+
+    @functools.cached_property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of special tokens, which `decode` leaves out."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return frozenset(token_id for token_id, token in added.items() if token.special)
+
+    @functools.cached_property
+    def byte_ids(self) -> dict[int, int]:
+        """Id to byte, of a tokenizer that writes what it has no token for as bytes ("<0x0A>"); {} for others."""
+        found = {self._tokenizer.token_to_id(f"<0x{byte:02X}>"): byte for byte in range(256)}
+        if None in found or self.decode([next(iter(found))]) != "\x00":
+            return {}
+        return found
 
     @property
     def vocabulary(self) -> int:

@@ -42,10 +42,16 @@ def judge(
         for score in scores.outputs
         if score.label_agreement is not None
     ]
-    if scheme.size_gate is not None and _is_sized(checkpoint):
-        share = math.ceil(10_000 * compiled_bytes / lowered_bytes) / 10_000  # up: not passed by rounding
-        gates.append(Gate("size against fp32", share, scheme.size_gate, share <= scheme.size_gate))
+    gates += size_gate(scheme, compiled_bytes, lowered_bytes, checkpoint)
     return Fidelity(scores.texts, scores.samples, scores.outputs, tuple(gates))
+
+
+def size_gate(scheme: Scheme, compiled_bytes: int, float_bytes: int, checkpoint: Checkpoint) -> list[Gate]:
+    """The scheme's promise of size, where it holds: see SIZED_BYTES."""
+    if scheme.size_gate is None or not _is_sized(checkpoint):
+        return []
+    share = math.ceil(10_000 * compiled_bytes / float_bytes) / 10_000  # up: not passed by rounding
+    return [Gate("size against fp32", share, scheme.size_gate, share <= scheme.size_gate)]
 
 
 def require_passed(fidelity: Fidelity, *, allow: bool) -> None:

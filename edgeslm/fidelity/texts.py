@@ -28,6 +28,7 @@ class Texts:
     lines: tuple[str, ...]
     where: str  # the file, or "the built-in … texts"
     numbers: tuple[int, ...]
+    built_in: bool = False
 
 
 def load_texts(calibration: Path | None, eval: Path | None) -> tuple[Texts, Texts]:
@@ -95,7 +96,9 @@ def _read_file(path: Path) -> Texts:
 def _built_in(half: str) -> Texts:
     raw = (resources.files("edgeslm.fidelity") / f"{half}.txt").read_bytes()
     lines, numbers = parse_texts(raw, f"{half}.txt")
-    return Texts(_digest(lines), f"{len(lines)} built-in texts", lines, f"the built-in {half} texts", numbers)
+    return Texts(
+        _digest(lines), f"{len(lines)} built-in texts", lines, f"the built-in {half} texts", numbers, built_in=True
+    )
 
 
 def _digest(lines: tuple[str, ...]) -> str:

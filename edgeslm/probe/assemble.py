@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from edgeslm import __version__
 from edgeslm.bundle.inspect import Inspection
 from edgeslm.errors import DeviceError
+from edgeslm.probe import language
+from edgeslm.probe.language_notes import language_notes, missing_profile
+from edgeslm.probe.measured import instructions_part, latency_part
 from edgeslm.probe.notes import notes
 from edgeslm.probe.operators import profile_part
 from edgeslm.probe.report import (
@@ -18,8 +18,6 @@ from edgeslm.probe.report import (
     ConditionPart,
     DevicePart,
     EnergyPart,
-    InstructionsPart,
-    LatencyPart,
     LengthPart,
     MemoryPart,
     ProbeReport,
@@ -27,6 +25,7 @@ from edgeslm.probe.report import (
     ThroughputPart,
 )
 from edgeslm.probe.settings import Event
+from edgeslm.probe.step_reads import StepReads
 from edgeslm.target import CORES, Target
 
 MIB = 1 << 20
@@ -44,11 +43,13 @@ def assemble(
     started_at: str,
     duration_s: float,
     layers: bytes | None,
+    reads: StepReads | None = None,
     problem: str | None = None,
 ) -> ProbeReport | None:
     """The report of these events; None where the device did not even say what it is.
 
-    `layers` is the bundle's model/layers.json. Raises DeviceError where an event is not what the protocol says.
+    `layers` is the bundle's model/layers.json, `reads` what a language model's step reads; a bundle without is none.
+    Raises DeviceError where an event is not what the protocol says.
     """
     told: dict[str, list[Event]] = {}
     for event in events:
@@ -56,7 +57,7 @@ def assemble(
     if "start" not in told or "device" not in told:
         return None
     try:
-        return _assemble(inspection, via, told, started_at, duration_s, layers, problem)
+        return _assemble(inspection, via, told, started_at, duration_s, layers, reads, problem)
     except (KeyError, TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
         raise DeviceError(
             f"the device answered something that is no probe: {type(error).__name__} {error}",
@@ -71,6 +72,7 @@ def _assemble(
     started_at: str,
     duration_s: float,
     layers: bytes | None,
+    reads: StepReads | None,
     problem: str | None,
 ) -> ProbeReport:
     def one(section: str) -> Event:
@@ -80,10 +82,18 @@ def _assemble(
     emulated: bool = start["emulated"]
     target = inspection.manifest.target
     counted = _CountedRuns(one("counts"))
-    lengths = tuple(_length(event, counted) for event in told.get("length", []))
-    reference = next((part for part in lengths if part.tokens == load.get("reference_tokens")), None)
-    missing = tuple(name for name in SECTIONS if name not in told and not (emulated and name in UNTIMED))
+    reference_tokens = load.get("reference_tokens")
     device = _device(one("device"), after, target, emulated)
+    lengths = tuple(_length(event, counted) for event in told.get("length", []))
+    spoken = None
+    if reads is not None:
+        is_target = device.is_target and not emulated
+        spoken = language.language_part(told, counted.take, reads, target, is_target)
+    prompt = language.reference_prompt(spoken, reference_tokens) if spoken else None
+    depth = language.reference_depth(spoken, reference_tokens) if spoken else None
+    reference = depth or next((part for part in lengths if part.tokens == reference_tokens), None)
+    sections, untimed = (language.SECTIONS, language.UNTIMED) if spoken else (SECTIONS, UNTIMED)
+    missing = tuple(name for name in sections if name not in told and not (emulated and name in untimed))
     report = ProbeReport(
         edgeslm=__version__,
         complete=problem is None and not missing,
@@ -101,9 +111,11 @@ def _assemble(
             python=start["python"],
             threads=start["threads"],
         ),
-        reference_tokens=load.get("reference_tokens"),
+        reference_tokens=reference_tokens,
         latency_ms=reference.latency_ms if reference else None,
         instructions=reference.instructions if reference else None,
+        ttft_ms=prompt.ttft_ms.p50 if prompt and prompt.ttft_ms else None,
+        tokens_per_s=language.speed_part(prompt, depth),
         load_ms=load.get("load_ms"),
         reload_ms=after.get("reload_ms"),
         first_run_ms=load.get("first_run_ms"),
@@ -119,8 +131,13 @@ def _assemble(
         energy=_energy(one("energy")),
         profile=profile_part(one("profile"), counted.take, reference, layers) if "profile" in told else None,
         estimate=None,
+        language=spoken,
     )
-    return report.model_copy(update={"notes": notes(report, target, one("profile"), after, one("end"))})
+    more: list[str] = []
+    if spoken is not None and reads is not None:
+        more += language_notes(spoken, told, reads)
+        more += missing_profile(report.instructions is not None, one("profile"), report.profile is not None)
+    return report.model_copy(update={"notes": notes(report, target, one("profile"), after, one("end"), more)})
 
 
 class _CountedRuns:
@@ -146,36 +163,6 @@ def _length(event: Event, counted: _CountedRuns) -> LengthPart:
         latency_ms=latency_part(samples, event["discarded"]),
         samples_ms=tuple(samples),
         instructions=instructions_part(counts, tokens),
-    )
-
-
-def latency_part(samples_ms: Sequence[float], discarded: int = 0) -> LatencyPart | None:
-    """Percentiles by linear interpolation between the two nearest samples (numpy's default); None without samples."""
-    if not samples_ms:
-        return None
-    p50, p90, p99 = (float(value) for value in np.percentile(samples_ms, (50, 90, 99)))
-    return LatencyPart(
-        p50=p50,
-        p90=p90,
-        p99=p99,
-        mean=statistics.fmean(samples_ms),
-        min=min(samples_ms),
-        max=max(samples_ms),
-        runs=len(samples_ms),
-        discarded=discarded,
-    )
-
-
-def instructions_part(counts: Sequence[int], tokens: int | None) -> InstructionsPart | None:
-    """The median of some runs of the same work; None without runs."""
-    if not counts:
-        return None
-    median = float(statistics.median(counts))
-    return InstructionsPart(
-        per_inference=median,
-        per_token=median / tokens if tokens else None,
-        runs=len(counts),
-        spread=(max(counts) - min(counts)) / median if median else 0.0,
     )
 
 

@@ -13,21 +13,30 @@ LITERT_EDGE = 3  # reads before the first operator, and after the last one
 OPENVINO_EDGE = 1
 
 
-def instructions_by_operator(reads: Sequence[int], operators: Sequence[Mapping[str, Any]]) -> list[float] | None:
+CONCATENATION = "Copy"
+"""How XNNPACK's name for it begins. It times each input and tells one operator."""
+
+
+def instructions_by_operator(
+    reads: Sequence[int], operators: Sequence[Mapping[str, Any]], concatenated: int = 1
+) -> list[float] | None:
     """One count for each of the profile's operators; None where the clock was not read as often as they need, which is
-    so where XNNPACK concatenates: it times each input and tells one operator.
+    so where XNNPACK concatenates other numbers of inputs than `concatenated`.
 
     `reads`: the instructions between one clock read and the next in one profiled run, the first from the mark before
     it, the last up to the mark behind it.
     """
-    ends: list[int] = []  # for each operator the clock read right after it
+    spans: list[tuple[int, int]] = []  # for each operator the first and the last of the counts that are its own
     edge = OPENVINO_EDGE if operators and operators[0]["source"] == "openvino" else LITERT_EDGE
     read = edge - 1
     for operator in operators:
         # XNNPACK reads the clock once before the first of a row of operators, and after each of them.
         in_a_row = operator["source"] == "xnnpack" and operator["index"] > 0
         read += 1 if in_a_row else 2
-        ends.append(read)
+        first = read
+        if operator["source"] == "xnnpack" and operator["kind"].startswith(CONCATENATION):
+            read += concatenated - 1
+        spans.append((first, read))
     if not operators or len(reads) != read + edge + 2:
         return None
-    return [float(reads[end]) for end in ends]
+    return [float(sum(reads[first : last + 1])) for first, last in spans]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from edgeslm.probe.report import LatencyPart, LengthPart, ProbeReport
+from edgeslm.probe.compare_language import Better, language_rows, shared_depths
+from edgeslm.probe.measured import LatencyPart
+from edgeslm.probe.report import LengthPart, ProbeReport
 
-Better = Literal["lower", "higher"]
 Measure = Callable[[ProbeReport], float | None]
 
 
@@ -53,7 +53,7 @@ class ComparedFigure(_Answer):
 class CompareAnswer(_Answer):
     """`edgeslm compare --json`"""
 
-    tokens: int | None  # the length at which the reports are compared; null for plain modules and where none is common
+    tokens: int | None  # the length at which encoders are compared; null for others, and where none is common
     reports: tuple[ComparedReport, ...]
     figures: tuple[ComparedFigure, ...]
     warnings: tuple[str, ...]
@@ -63,6 +63,7 @@ def compare(reports: Sequence[ProbeReport]) -> CompareAnswer:
     """Set reports side by side, at the reference length or at the longest one that all have."""
     tokens, common = _common_length(reports)
     figures = _length_figures(reports, tokens) if common else []
+    figures += [_figure(row.figure, row.unit, row.better, row.values, row.tokens) for row in language_rows(reports)]
     figures += _whole_figures(reports)
     return CompareAnswer(
         tokens=tokens,
@@ -78,8 +79,8 @@ def letter(number: int) -> str:
 
 
 def latency_at(report: ProbeReport, tokens: int | None) -> LatencyPart | None:
-    """The latency at a length. An emulated report has none."""
-    if report.emulated:
+    """The latency at a length. An emulated report has none, and a language model's step is at a depth."""
+    if report.emulated or report.language:
         return None
     if tokens == report.reference_tokens and report.latency_ms:
         return report.latency_ms
@@ -88,8 +89,8 @@ def latency_at(report: ProbeReport, tokens: int | None) -> LatencyPart | None:
 
 
 def instructions_at(report: ProbeReport, tokens: int | None) -> float | None:
-    """Instructions per inference at a length. Only an emulated report has them."""
-    if not report.emulated:
+    """Instructions per inference at a length. Only an emulated report of an encoder has them."""
+    if not report.emulated or report.language:
         return None
     if tokens == report.reference_tokens and report.instructions:
         return report.instructions.per_inference
@@ -98,7 +99,9 @@ def instructions_at(report: ProbeReport, tokens: int | None) -> float | None:
 
 
 def measured_lengths(report: ProbeReport) -> list[int | None]:
-    """The lengths it has latencies or instructions for, in its own order."""
+    """The lengths it has latencies or instructions for, in its own order; a language model has depths instead."""
+    if report.language:
+        return []
     found = dict.fromkeys(length.tokens for length in report.lengths if length.latency_ms or length.instructions)
     if report.latency_ms or report.instructions:
         found[report.reference_tokens] = None
@@ -241,9 +244,14 @@ def _warnings(reports: Sequence[ProbeReport], tokens: int | None, common: bool) 
         yield from _differing("the devices differ", places)
     yield from _differing("the threads differ", {name: str(report.runtime.threads) for name, report in named.items()})
     measured = {name: str(report.reference_tokens) for name, report in named.items() if measured_lengths(report)}
-    if not common:
+    speaking = [name for name, report in named.items() if report.language]
+    if 0 < len(speaking) < len(reports):
+        yield f"{', '.join(speaking)} generated text, the others did not: what they took for it is not compared"
+    elif speaking and not shared_depths(reports):
+        yield "no depth was measured in two of them: latencies and instructions are not compared"
+    if not common and not speaking:
         yield "no length was measured in all of them: latencies and instructions are not compared"
-    else:
+    elif common:
         yield from _differing(f"the reference lengths differ, {tokens} tokens are compared instead", measured)
     for name, report in named.items():
         if report.device.throttled:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from edgeslm.probe.measured import InstructionsPart, LatencyPart
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event
 from edgeslm.target import Target
@@ -14,23 +17,40 @@ UNSTEADY_COUNT = 0.001
 """Counts of the same work that differ by more than this share are not deterministic."""
 
 
-def notes(report: ProbeReport, target: Target, profile: Event, after: Event, end: Event) -> tuple[str, ...]:
-    """Plain sentences, the most important first."""
+def notes(
+    report: ProbeReport, target: Target, profile: Event, after: Event, end: Event, more: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Plain sentences, the most important first. `more`: what its kind of model has to add."""
     found = [*_place_notes(report, target), *_condition_notes(report), *_clock_notes(report, after, end)]
-    unsteady = [part for part in report.lengths if part.instructions and part.instructions.spread > UNSTEADY_COUNT]
-    if unsteady:
-        worst = max(part.instructions.spread for part in unsteady if part.instructions)
+    worst = max((part.spread for part in _counts(report)), default=0.0)
+    if worst > UNSTEADY_COUNT:
         found.append(f"instruction counts of the same work differ by up to {worst:.2%}")
     if profile.get("why_not"):
         found.append(f"no profile by operator: {profile['why_not']}")
-    return tuple(found)
+    return (*found, *more)
+
+
+def _counts(report: ProbeReport) -> list[InstructionsPart]:
+    found = [part.instructions for part in report.lengths]
+    if report.language:
+        found += [part.instructions for part in report.language.prompts]
+        found += [part.instructions for part in report.language.decode]
+    return [part for part in found if part]
+
+
+def _latencies(report: ProbeReport) -> list[LatencyPart]:
+    found = [part.latency_ms for part in report.lengths]
+    if report.language:
+        found += [part.ttft_ms for part in report.language.prompts]
+        found += [part.latency_ms for part in report.language.decode]
+    return [part for part in found if part]
 
 
 def _place_notes(report: ProbeReport, target: Target) -> list[str]:
     device, found = report.device, []
     if report.emulated:
         core = device.core or device.machine
-        if report.instructions or any(part.instructions for part in report.lengths):
+        if _counts(report):
             found.append(f"emulated {core}: instructions are counted, times of the device are not known")
         else:
             found.append(f"the device is an emulator ({core}): its times are not shown; --via qemu counts instructions")
@@ -56,9 +76,7 @@ def _condition_notes(report: ProbeReport) -> list[str]:
 
 def _clock_notes(report: ProbeReport, after: Event, end: Event) -> list[str]:
     found = []
-    backwards = max(
-        sum(part.latency_ms.discarded for part in report.lengths if part.latency_ms), after.get("clock_backwards", 0)
-    )
+    backwards = max(sum(part.discarded for part in _latencies(report)), after.get("clock_backwards", 0))
     if backwards:
         found.append(f"the device's clock went backwards: {backwards} readings that cannot be are left out")
     stepped = end.get("wall_clock_stepped_s", 0.0)

@@ -6,13 +6,17 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from edgeslm.probe.clock_reads import instructions_by_operator
+from edgeslm.probe.language_report import DepthPart
 from edgeslm.probe.layers import assign_layers, sum_layers
 from edgeslm.probe.report import LengthPart, OperatorPart, ProfilePart
 from edgeslm.probe.settings import Event
 
 
 def profile_part(
-    event: Event, take_counts: Callable[[int], list[list[int]]], reference: LengthPart | None, layers: bytes | None
+    event: Event,
+    take_counts: Callable[[int], list[list[int]]],
+    reference: LengthPart | DepthPart | None,
+    layers: bytes | None,
 ) -> ProfilePart | None:
     """The profile of the reference length, or None where the runtime gives none.
 
@@ -22,7 +26,9 @@ def profile_part(
     counted = take_counts(runs)
     if not operators:
         return None
-    instructions = _median_counts([instructions_by_operator(run, operators) for run in counted])
+    instructions = _median_counts(
+        [instructions_by_operator(run, operators, event.get("concatenated", 1)) for run in counted]
+    )
     if reference is not None and reference.latency_ms is None:  # an emulator's times are none of the device's
         operators = [{**operator, "microseconds": []} for operator in operators]
         if instructions is None:
@@ -41,7 +47,7 @@ def _median_counts(runs: Sequence[Sequence[float] | None]) -> list[float] | None
     return [float(statistics.median(counts)) for counts in zip(*fitting, strict=True)]
 
 
-def _covered(parts: Sequence[OperatorPart], reference: LengthPart | None) -> float | None:
+def _covered(parts: Sequence[OperatorPart], reference: LengthPart | DepthPart | None) -> float | None:
     """What the operators add up to, as a share of the inference measured without profiling."""
     if reference is None:
         return None

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
+
+from edgeslm.probe.language_report import LanguagePart, SpeedPart
+from edgeslm.probe.measured import InstructionsPart, LatencyPart, Part
 
 SCHEMA_VERSION: Final = 1
 MAX_BYTES = 32 << 20
@@ -18,11 +21,7 @@ MAX_BYTES = 32 << 20
 EnergySource = Literal["rapl", "battery", "hwmon", "meter"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BundlePart(_Part):
+class BundlePart(Part):
     """Which bundle was measured."""
 
     name: str
@@ -38,7 +37,7 @@ class BundlePart(_Part):
     below_gate: bool  # built although it missed a fidelity gate
 
 
-class ConditionPart(_Part):
+class ConditionPart(Part):
     """The state of the device at one moment."""
 
     clock_mhz: float | None  # the fastest core's, now
@@ -49,7 +48,7 @@ class ConditionPart(_Part):
     memory_available_mib: float | None
 
 
-class DevicePart(_Part):
+class DevicePart(Part):
     """What ran the probe."""
 
     machine: str  # aarch64, x86_64
@@ -69,7 +68,7 @@ class DevicePart(_Part):
     throttled: bool | None  # None where the device does not tell
 
 
-class RuntimePart(_Part):
+class RuntimePart(Part):
     """What ran the model."""
 
     name: str  # ai-edge-litert, openvino, tflite_runtime
@@ -78,29 +77,7 @@ class RuntimePart(_Part):
     threads: int
 
 
-class LatencyPart(_Part):
-    """Milliseconds of one inference, batch 1, on the device's monotonic clock."""
-
-    p50: float
-    p90: float
-    p99: float
-    mean: float
-    min: float
-    max: float
-    runs: int
-    discarded: int  # readings that cannot be: the device's clock went backwards
-
-
-class InstructionsPart(_Part):
-    """Guest instructions of one inference in one thread, counted by the emulator. They are no times."""
-
-    per_inference: float  # the median of the runs
-    per_token: float | None  # by the text's tokens; None for a plain module
-    runs: int
-    spread: float  # (most - least) / median: how far the count is deterministic
-
-
-class LengthPart(_Part):
+class LengthPart(Part):
     """One length bucket; a plain module has a single one, without tokens."""
 
     tokens: int | None
@@ -110,7 +87,7 @@ class LengthPart(_Part):
     instructions: InstructionsPart | None
 
 
-class ThroughputPart(_Part):
+class ThroughputPart(Part):
     """Texts handed over in batches, tokenizing included; examples for a plain module."""
 
     batch: int
@@ -119,7 +96,7 @@ class ThroughputPart(_Part):
     tokens_per_s: float | None
 
 
-class MemoryPart(_Part):
+class MemoryPart(Part):
     """Of the process that ran the model, in MiB. Under an emulator its own memory is taken off."""
 
     rss: float | None
@@ -127,7 +104,7 @@ class MemoryPart(_Part):
     private: float | None  # not shared, not mapped from a file
 
 
-class EnergyPart(_Part):
+class EnergyPart(Part):
     """Joules per inference at the reference length, or why there are none."""
 
     measured: bool
@@ -140,7 +117,7 @@ class EnergyPart(_Part):
     why_not: str | None = None
 
 
-class OperatorPart(_Part):
+class OperatorPart(Part):
     """One operator of the runtime's own profile, in the order it ran."""
 
     kind: str  # the runtime's word for it: "Fully Connected (NC, QD8, F32, QC8W) GEMM"
@@ -149,7 +126,7 @@ class OperatorPart(_Part):
     instructions: float | None
 
 
-class LayerPart(_Part):
+class LayerPart(Part):
     """All operators of one layer, or of one kind where no layer is known."""
 
     layer: str
@@ -159,7 +136,7 @@ class LayerPart(_Part):
     share: float  # of the whole profile
 
 
-class ProfilePart(_Part):
+class ProfilePart(Part):
     """Where an inference's time or instructions go. Profiling has a cost of its own: shares count, not sums."""
 
     tokens: int | None
@@ -169,13 +146,13 @@ class ProfilePart(_Part):
     covered: float | None  # share of the unprofiled inference that the operators add up to
 
 
-class EstimatedLength(_Part):
+class EstimatedLength(Part):
     tokens: int | None
     ms: float
     error_ms: float
 
 
-class EstimatePart(_Part):
+class EstimatePart(Part):
     """Milliseconds foretold for a board from its instructions and bytes; only with the measurements behind it."""
 
     core: str
@@ -188,7 +165,7 @@ class EstimatePart(_Part):
     basis: tuple[str, ...]  # the reports it rests on: "NAME (digest, threads, date)"
 
 
-class ProbeReport(_Part):
+class ProbeReport(Part):
     """`edgeslm probe --json`, and the file that is kept."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -203,9 +180,11 @@ class ProbeReport(_Part):
     bundle: BundlePart
     device: DevicePart
     runtime: RuntimePart
-    reference_tokens: int | None  # the length of the figures below
+    reference_tokens: int | None  # the length of the figures below; a language model's: the depth of its step
     latency_ms: LatencyPart | None
     instructions: InstructionsPart | None
+    ttft_ms: float | None = None  # language models: the median, of the prompt nearest to the reference
+    tokens_per_s: SpeedPart | None = None  # language models, where there are times
     load_ms: float | None  # opening the bundle in a fresh process, packing of weights included
     reload_ms: float | None  # opening it once more: packed weights are reused
     first_run_ms: float | None
@@ -216,12 +195,18 @@ class ProbeReport(_Part):
     energy: EnergyPart
     profile: ProfilePart | None
     estimate: EstimatePart | None
+    language: LanguagePart | None = None  # language models only, which have neither lengths nor throughput
     notes: tuple[str, ...] = Field(default=())
 
     @property
     def title(self) -> str:
         """What tells this report from others: the bundle and where it ran."""
         return f"{self.bundle.name} {self.bundle.backend} {self.bundle.scheme} on {self.place}"
+
+    @property
+    def unit(self) -> str:
+        """What is measured once more in every run."""
+        return "token" if self.language else "inference"
 
     @property
     def place(self) -> str:
@@ -231,7 +216,7 @@ class ProbeReport(_Part):
         return f"emulated {core}" if self.emulated else device
 
 
-class ProbeAnswer(_Part):
+class ProbeAnswer(Part):
     """`edgeslm probe --json` for several devices."""
 
     reports: tuple[ProbeReport, ...]

@@ -17,6 +17,7 @@ from edgeslm.probe.assemble import assemble
 from edgeslm.probe.estimate import calibrate, estimate
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event, ProbeSettings
+from edgeslm.probe.step_reads import step_reads
 
 if TYPE_CHECKING:
     from edgeslm.remote.address import Address
@@ -84,6 +85,7 @@ class _Measuring:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         _refuse_what_cannot_work(request, self.inspection)
+        self._reads = step_reads(request.bundle, self.inspection.manifest)
         core = request.core or self.inspection.manifest.target.cpu.core
         self._calibration = calibrate(core, request.calibration) if request.calibration else None
 
@@ -96,6 +98,7 @@ class _Measuring:
             started_at=self._started_at,
             duration_s=time.monotonic() - self._started,
             layers=self._layers,
+            reads=self._reads,
             problem=problem,
         )
         if report is not None and report.complete and self._calibration is not None:
@@ -104,7 +107,7 @@ class _Measuring:
 
 
 def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> None:
-    target = inspection.manifest.target
+    manifest, target = inspection.manifest, inspection.manifest.target
     if request.via == "qemu":
         if target.cpu.arch != "aarch64":
             raise UnsupportedError(
@@ -113,6 +116,10 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
             )
     elif request.rootfs or request.core or request.calibration:
         raise ConfigError("--rootfs, --core and --calibration go with --via qemu")
+    if request.calibration and manifest.task == "generation":
+        raise UnsupportedError(
+            f"{manifest.name} generates text: milliseconds are foretold of encoders alone", "leave out --calibration"
+        )
     if request.via not in {"local", "qemu"} and not request.via.startswith(SSH):
         raise ConfigError(f"--via {request.via} is no way to a device", "local, qemu, or ssh://user@host:port")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .sections import Options, probe
+from .options import Options
+from .sections import probe
 from .watch import end_with_stdin, limit_time
 
 
@@ -66,6 +67,15 @@ def describe(event: dict[str, Any]) -> str | None:
         samples = event["samples_ms"]
         tokens = "" if event["tokens"] is None else f"{event['tokens']} tokens: "
         return f"latency     {tokens}median {statistics.median(samples):.2f} ms, least {min(samples):.2f} ms"
+    if section == "prompt" and event["samples_ms"]:
+        first = statistics.median(event["samples_ms"])
+        return f"prompt      {event['tokens']} tokens: first token after {first:.1f} ms"
+    if section == "decode" and event["samples_ms"]:
+        samples = event["samples_ms"]
+        middle, speed = statistics.median(samples), 1e3 / statistics.fmean(samples)
+        return f"decode      at {event['depth']} tokens: {speed:.1f} a second, median {middle:.2f} ms"
+    if section == "bandwidth" and event["read_mib_s"]:
+        return f"bandwidth   {event['read_mib_s']:.0f} MiB/s, read test"
     if section == "throughput" and event["texts_per_s"]:
         return f"throughput  {event['texts_per_s']:.1f} a second in batches of {event['batch']}"
     if section == "memory":

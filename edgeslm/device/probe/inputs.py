@@ -24,6 +24,12 @@ def text_inputs(model: Mapping[str, Any], tokens: int, vocabulary: int) -> dict[
     return {spec["name"]: values[spec["name"]].astype(spec["dtype"]) for spec in model["inputs"]}
 
 
+def prompt_ids(tokens: int, vocabulary: int) -> list[int]:
+    """A prompt of exactly that many tokens; a shorter one is the beginning of a longer one."""
+    ids = np.random.default_rng(SEED).integers(vocabulary // 4, max(vocabulary // 4 + 1, vocabulary), tokens)
+    return [int(token) for token in ids]
+
+
 def tensor_inputs(model: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Inputs of a plain module: normal numbers; integers are zeros, which are an index everywhere."""
     random = np.random.default_rng(SEED)

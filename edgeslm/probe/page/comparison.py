@@ -14,6 +14,8 @@ from edgeslm.probe.compare import (
     letter,
     measured_lengths,
 )
+from edgeslm.probe.compare_language import depth_values, instructions_of
+from edgeslm.probe.language_report import DepthPart
 from edgeslm.probe.page.figures import UNKNOWN, Plot, show
 from edgeslm.probe.page.plots import Series, bars_by_length
 from edgeslm.probe.report import ProbeReport
@@ -53,6 +55,8 @@ def comparison(reports: Sequence[ProbeReport]) -> Comparison:
     drawn = (
         _plot(reports, False, "milliseconds", "compared-latency", "Latency p50 by length"),
         _plot(reports, True, "instructions", "compared-instructions", "Instructions per inference by length"),
+        _depth_plot(reports, False, "tokens per second", "compared-decode", "Decode by depth"),
+        _depth_plot(reports, True, "instructions", "compared-token", "Instructions per token by depth"),
     )
     return Comparison(answer.reports, rows, answer.warnings, [plot for plot in drawn if plot])
 
@@ -87,6 +91,16 @@ def _plot(reports: Sequence[ProbeReport], emulated: bool, unit: str, name: str, 
         Series(letter(number), number, {tokens: of(report, tokens) for tokens in measured_lengths(report)})
         for number, report in enumerate(reports)
         if report.emulated is emulated
+    ]
+    return bars_by_length(series, unit, name, title) if len(series) > 1 else None
+
+
+def _depth_plot(reports: Sequence[ProbeReport], emulated: bool, unit: str, name: str, title: str) -> Plot | None:
+    of: Callable[[DepthPart], float | None] = instructions_of if emulated else lambda part: part.tokens_per_s
+    series = [
+        Series(letter(number), number, depth_values(report, of))
+        for number, report in enumerate(reports)
+        if report.emulated is emulated and report.language
     ]
     return bars_by_length(series, unit, name, title) if len(series) > 1 else None
 

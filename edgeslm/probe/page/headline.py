@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from edgeslm.probe.page.figures import Banner, Fact, Tile, at_length, facts, show, with_unit
 from edgeslm.probe.report import ProbeReport
 
+_LATENCY = ("p50", "p90", "p99", "mean", "min", "max")
+
 
 def banners(report: ProbeReport) -> Iterator[Banner]:
     """What must be known before any figure is believed, the gravest first."""
@@ -48,6 +50,9 @@ def banners(report: ProbeReport) -> Iterator[Banner]:
 
 
 def tiles(report: ProbeReport) -> list[Tile]:
+    if report.language:
+        speed = _instructions(report) if report.emulated else _decode(report)
+        return [speed, _first_token(report), _load(report), _memory(report), _energy(report)]
     return [
         _instructions(report) if report.emulated else _latency(report),
         _load(report),
@@ -67,8 +72,24 @@ def _latency(report: ProbeReport) -> Tile:
     return Tile(name, show(part.p50), "ms", facts(*beside, *counts), large=True)
 
 
+def _decode(report: ProbeReport) -> Tile:
+    part, speed = report.latency_ms, report.tokens_per_s
+    beside = [] if part is None else [(field, with_unit(getattr(part, field), "ms")) for field in _LATENCY]
+    counts = [] if part is None else [("runs", show(part.runs)), ("discarded", show(part.discarded))]
+    value = _known(speed.decode if speed else None)
+    return Tile(f"Decode{at_length(report.reference_tokens)}", value, "tokens/s", facts(*beside, *counts), large=True)
+
+
+def _first_token(report: ProbeReport) -> Tile:
+    if report.emulated:
+        return Tile("First token", None, "ms", text="an emulator's times are not the device's")
+    speed = report.tokens_per_s
+    beside = facts(("prefill", _known(speed.prefill if speed else None, "tokens/s")))
+    return Tile("First token", _known(report.ttft_ms), "ms", beside)
+
+
 def _instructions(report: ProbeReport) -> Tile:
-    name = f"Instructions per inference{at_length(report.reference_tokens)}"
+    name = f"Instructions per {report.unit}{at_length(report.reference_tokens)}"
     part = report.instructions
     if part is None:
         return Tile(name, None, "", large=True)
@@ -103,7 +124,9 @@ def _energy(report: ProbeReport) -> Tile:
     if not energy.measured:
         return Tile("Energy", None, "J", text=energy.why_not or "")
     beside = facts(("above idle", _known(energy.above_idle, "J")), ("by", energy.source))
-    return Tile("Energy per inference", _known(energy.joules_per_inference), "J", beside)
+    return Tile(
+        f"Energy per {'token' if report.language else 'inference'}", _known(energy.joules_per_inference), "J", beside
+    )
 
 
 def _throughput(report: ProbeReport) -> Tile:

@@ -17,16 +17,18 @@ from edgeslm.probe.page.figures import (
     show,
     with_unit,
 )
-from edgeslm.probe.report import EstimatePart, LatencyPart, ProbeReport, ProfilePart
-
-_LATENCY = ("p50", "p90", "p99", "mean", "min", "max", "runs", "discarded")
+from edgeslm.probe.page.language import LATENCY_HEADER, language_sections, latency_cells
+from edgeslm.probe.report import EstimatePart, ProbeReport, ProfilePart
 
 
 def measurements(report: ProbeReport, prefix: str) -> Iterator[Section]:
     """Every section that has something to show. `prefix` keeps the names in it apart from another report's."""
-    yield _instructions(report, prefix) if report.emulated else _latency(report, prefix)
+    if report.language:
+        yield from language_sections(report.language, report.reference_tokens, report.emulated, prefix)
+    else:
+        yield _instructions(report, prefix) if report.emulated else _latency(report, prefix)
     if report.profile:
-        yield _profile(report.profile, report.emulated, prefix)
+        yield _profile(report.profile, report.emulated, report.unit, prefix)
     if report.estimate:
         yield _estimate(report.estimate, prefix)
     if report.throughput:
@@ -37,11 +39,11 @@ def measurements(report: ProbeReport, prefix: str) -> Iterator[Section]:
 
 def _latency(report: ProbeReport, prefix: str) -> Section:
     drawn = (
-        plots.distribution(report, f"{prefix}-distribution"),
+        plots.distribution(report.lengths, f"{prefix}-distribution"),
         plots.latency_by_length(report, f"{prefix}-latency"),
     )
     rows = [
-        (length_name(length.tokens), *_latency_cells(length.latency_ms), show(length.warm_up_runs))
+        (length_name(length.tokens), *latency_cells(length.latency_ms), show(length.warm_up_runs))
         for length in report.lengths
     ]
     marked = [number for number, length in enumerate(report.lengths) if length.tokens == report.reference_tokens]
@@ -60,17 +62,13 @@ def _latency(report: ProbeReport, prefix: str) -> Section:
         plots=[plot for plot in drawn if plot],
         tables=[
             Table(
-                ("tokens", "p50 ms", "p90 ms", "p99 ms", "mean ms", "min ms", "max ms", "runs", "discarded", "warm-up"),
+                ("tokens", *LATENCY_HEADER, "warm-up"),
                 rows,
                 marked=marked[0] if marked else None,
             )
         ],
         samples=Samples("Every reading, in milliseconds and in the order taken", samples) if samples else None,
     )
-
-
-def _latency_cells(part: LatencyPart | None) -> list[str]:
-    return [UNKNOWN if part is None else show(getattr(part, field)) for field in _LATENCY]
 
 
 def _instructions(report: ProbeReport, prefix: str) -> Section:
@@ -92,10 +90,10 @@ def _instructions(report: ProbeReport, prefix: str) -> Section:
     )
 
 
-def _profile(profile: ProfilePart, emulated: bool, prefix: str) -> Section:
+def _profile(profile: ProfilePart, emulated: bool, of: str, prefix: str) -> Section:
     measure = "instructions" if emulated else "ms"
     measures = [name for name in ("ms", "instructions") if any(getattr(part, name) for part in profile.operators)]
-    drawn = plots.layers(profile.layers, measure, profile.tokens, f"{prefix}-layers")
+    drawn = plots.layers(profile.layers, measure, profile.tokens, f"{prefix}-layers", of)
     layers = [
         (part.layer, show(part.operators), *(show(getattr(part, name)) for name in measures), show(part.share))
         for part in profile.layers
@@ -182,17 +180,17 @@ def _memory(report: ProbeReport, prefix: str) -> Section:
 
 
 def _energy(report: ProbeReport, prefix: str) -> Section:
-    energy = report.energy
+    energy, of = report.energy, report.unit
     known = facts(
-        ("per inference", _amount(energy.joules_per_inference, "J")),
+        (f"per {of}", _amount(energy.joules_per_inference, "J")),
         ("above idle", _amount(energy.above_idle, "J")),
         ("while idle", _amount(energy.idle_watts, "W")),
         ("while it ran", _amount(energy.active_watts, "W")),
-        ("inferences", _amount(energy.inferences, "")),
+        (f"{of}s", _amount(energy.inferences, "")),
         ("measured by", energy.source),
     )
     reason = f"Not measured: {energy.why_not}" if energy.why_not else "Not measured."
-    text = f"Of one inference{at_length(report.reference_tokens)}." if energy.measured else reason
+    text = f"Of one {of}{at_length(report.reference_tokens)}." if energy.measured else reason
     return Section("Energy", f"{prefix}-energy", text=text, facts=known, half=True)
 
 

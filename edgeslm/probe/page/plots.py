@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgeslm.probe.language_report import DepthPart, PromptPart
 from edgeslm.probe.page.figures import Plot, at_length, length_name, percent, show
 from edgeslm.probe.page.svg import INK, MUTED, PAPER, SERIES, drawing, inline_svg
 from edgeslm.probe.report import LayerPart, LengthPart, ProbeReport, ThroughputPart
@@ -22,12 +23,12 @@ _SMALLEST, _LARGEST = 1e-9, 1e15  # beyond is nothing that a device measures, an
 _LONGEST_NAME = 40
 
 
-def distribution(report: ProbeReport, name: str) -> Plot | None:
-    """Every inference as a dot, from the first at the top to the last: how far they lie apart, and whether they drift.
+def distribution(parts: Sequence[LengthPart | DepthPart], name: str, title: str = "Every inference") -> Plot | None:
+    """Every inference (or step) as a dot, the first at the top: how far they lie apart, and whether they drift.
 
     Each length has an axis of its own, since the longest takes many times what the shortest does.
     """
-    lengths = [length for length in report.lengths if _samples(length) and length.latency_ms][:MAX_ROWS]
+    lengths = [length for length in parts if _samples(length) and length.latency_ms][:MAX_ROWS]
     if not lengths:
         return None
     from matplotlib.ticker import MaxNLocator
@@ -54,7 +55,7 @@ def distribution(report: ProbeReport, name: str) -> Plot | None:
             for field, style in (("p50", "-"), ("p90", "--"), ("p99", ":"))
         ]
         figure.legend(handles=handles, loc="outside upper right", ncols=3, labelcolor=MUTED)
-        return inline_svg(figure, name, "Every inference")
+        return inline_svg(figure, name, title)
 
 
 def latency_by_length(report: ProbeReport, name: str) -> Plot | None:
@@ -77,8 +78,32 @@ def instructions_by_length(report: ProbeReport, name: str) -> Plot | None:
     return _by_length(points, "instructions", name, "Instructions by length")
 
 
-def layers(parts: Sequence[LayerPart], measure: str, tokens: int | None, name: str) -> Plot | None:
-    """Bars of the largest layers and of all others together. `measure` is "ms" or "instructions"."""
+def first_token_by_length(prompts: Sequence[PromptPart], name: str) -> Plot | None:
+    """The median of each prompt's length, with the range up to the 99th percentile."""
+    points = [
+        (prompt.tokens, prompt.ttft_ms.p50, prompt.ttft_ms.p99)
+        for prompt in prompts
+        if prompt.ttft_ms and _drawable(prompt.ttft_ms.p50)
+    ]
+    return _by_length(points, "milliseconds", name, "First token p50 by prompt, and up to p99")
+
+
+def decode_by_depth(depths: Sequence[DepthPart], emulated: bool, name: str) -> Plot | None:
+    """Tokens a second, or the instructions of a token."""
+    if emulated:
+        counts = [(part.tokens, part.instructions.per_inference) for part in depths if part.instructions]
+        points = [(tokens, count, count) for tokens, count in counts if _drawable(count)]
+        return _by_length(points, "instructions", name, "Instructions per token by depth")
+    speeds = [(part.tokens, part.tokens_per_s) for part in depths]
+    points = [(tokens, speed, speed) for tokens, speed in speeds if speed is not None and _drawable(speed)]
+    return _by_length(points, "tokens per second", name, "Decode by depth")
+
+
+def layers(
+    parts: Sequence[LayerPart], measure: str, tokens: int | None, name: str, of: str = "inference"
+) -> Plot | None:
+    """Bars of the largest layers and of all others together. `measure` is "ms" or "instructions", `of` a unit of
+    work."""
     known = [(part.layer, _number(getattr(part, measure)), part.share) for part in parts]
     bars = [(_short(layer), value, share) for layer, value, share in known if value]
     if not bars:
@@ -98,7 +123,7 @@ def layers(parts: Sequence[LayerPart], measure: str, tokens: int | None, name: s
             axes.text(value + max(widths) * 0.008, row, percent(share), va="center", color=MUTED, fontsize=10.5)
         what = "milliseconds" if measure == "ms" else "instructions"
         _scale(axes.xaxis, what)
-        axes.set_xlabel(f"{what} of one inference{_short(at_length(tokens))}, profiled")
+        axes.set_xlabel(f"{what} of one {of}{_short(at_length(tokens))}, profiled")
         axes.grid(axis="x")
         return inline_svg(figure, name, f"{what.capitalize()} by layer, the largest first")
 
@@ -219,7 +244,7 @@ def magnitude(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _samples(length: LengthPart) -> list[float]:
+def _samples(length: LengthPart | DepthPart) -> list[float]:
     return [sample for sample in length.samples_ms if _drawable(sample)]
 
 
