@@ -15,12 +15,13 @@ from edgeslm.backends import load_backend
 from edgeslm.data_folder import data_folder
 from edgeslm.emulator.counts import read_counts
 from edgeslm.emulator.plugin import build_plugin, find_qemu
-from edgeslm.probe.assemble import latency_part
+from edgeslm.probe.measured import latency_part
 from edgeslm.probe.report import ProbeReport
 from tests.arm64.userland import problem, run_python
 from tests.conftest import ROOT, Answer
 
 Edgeslm = Callable[..., Answer]
+STORIES = Path("/work/shared/models/stories260k")
 pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 
@@ -160,6 +161,40 @@ def test_milliseconds_are_foretold_from_a_calibration_only(
     refused = edgeslm("probe", bundle_of("tflite"), *half, "-o", tmp_path / "half.json")
     assert refused.status == 2
     assert "has 0 measured and counted lengths" in refused.json["error"]["message"]
+
+
+@pytest.mark.skipif(not STORIES.is_dir(), reason=f"needs {STORIES}")
+def test_a_language_model_s_instructions_per_token(edgeslm: Edgeslm, tmp_path: Path) -> None:
+    missing = load_backend("tflite").missing()
+    if missing:
+        pytest.skip(f"tflite: {missing}")
+    options = ("--target", "rpi4", "--backend", "tflite", "--scheme", "int8", "--model", STORIES)
+    built = edgeslm("build", *options, "--allow-below-gate", "-o", tmp_path, "--json")
+    assert built.status == 0, built.stderr
+    kept = tmp_path / "r.json"
+    done = edgeslm("probe", built.json["bundle"], "--via", "qemu", "--length", "32", "-o", kept, "--json")
+    assert done.status == 0, done.stderr
+    report = ProbeReport.model_validate_json(done.stdout)
+    assert (report.complete, report.missing, report.lengths) == (True, (), ())
+    assert times({name: part for name, part in report.model_dump().items() if name != "bundle"}) == []
+    assert (report.ttft_ms, report.tokens_per_s) == (None, None)
+    assert report.instructions is not None
+    assert report.instructions.spread < 0.001
+    per_token = report.instructions.per_token
+    assert per_token is not None
+    assert 2e5 < per_token < 2e6  # a quarter of a million weights, and Python's loop
+    spoken = report.language
+    assert spoken is not None
+    assert [part.tokens for part in spoken.decode] == [32]
+    (prompt,) = spoken.prompts
+    assert prompt.instructions is not None
+    assert prompt.instructions.per_token is not None
+    assert prompt.instructions.per_token < per_token  # a chunk is cheaper than steps
+    assert report.profile is not None  # the runtime's own share; the rest is the loop's
+    assert report.profile.covered is not None
+    assert 0.3 < report.profile.covered < 1
+    products = {" ".join(layer.layer.split()[:2]) for layer in report.profile.layers[:2]}
+    assert products == {"Fully Connected", "Batch Matrix"}
 
 
 def test_newer_cores_take_fewer_instructions(

@@ -15,7 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from edgeslm.probe.page import write_page
 from edgeslm.probe.page.figures import show
 from edgeslm.probe.report import ProbeReport
-from tests.unit.probe_reports import figures_of, make_report, with_own_figures, with_own_words
+from tests.unit.probe_reports import figures_of, make_language_report, make_report, with_own_figures, with_own_words
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PHONE, DESKTOP = 390, 1280
@@ -79,10 +79,12 @@ def written(folder: Path, *reports: ProbeReport) -> Path:
     return path
 
 
-@pytest.fixture(params=["real", "emulated", "compared"])
+@pytest.fixture(params=["real", "emulated", "compared", "language"])
 def reports(request: pytest.FixtureRequest) -> list[ProbeReport]:
     real, emulated = make_report(), make_report(emulated=True)
-    kinds = {"real": [real], "emulated": [emulated], "compared": [real, make_report(pace=0.7), emulated, emulated]}
+    spoken = [make_language_report(), make_language_report(pace=0.7), make_language_report(emulated=True)]
+    compared = [real, make_report(pace=0.7), emulated, emulated]
+    kinds = {"real": [real], "emulated": [emulated], "compared": compared, "language": spoken}
     return kinds[request.param]
 
 

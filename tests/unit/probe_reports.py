@@ -29,6 +29,70 @@ def make_report(emulated: bool = False, pace: float = 1.0, **changes: Any) -> Pr
     return ProbeReport.model_validate_json(json.dumps(_merged(document, changes)))
 
 
+def make_language_report(emulated: bool = False, pace: float = 1.0, **changes: Any) -> ProbeReport:
+    """The same of a language model of 15 million parameters."""
+    document = _emulated(pace) if emulated else _real(pace)
+    prompts = [_prompt(tokens, pace, emulated) for tokens in (16, 128, 512)]
+    decode = [_depth(depth, pace, emulated) for depth in (16, 128, 256, 512, 1024)]
+    reference = next(part for part in decode if part["tokens"] == REFERENCE)
+    document |= {
+        "lengths": [],
+        "throughput": [],
+        "estimate": None,
+        "latency_ms": reference["latency_ms"],
+        "instructions": reference["instructions"],
+        "ttft_ms": None if emulated else prompts[1]["ttft_ms"]["p50"],
+        "tokens_per_s": None if emulated else {"prefill": prompts[1]["tokens_per_s"], "decode": 137.2 / pace},
+        "language": {
+            "context": 2048,
+            "vocabulary": 32000,
+            "prompts": prompts,
+            "decode": decode,
+            "weight_bytes": 15_389_752,
+            "cache_row_bytes": 13_824,
+            "bandwidth_mib_s": None if emulated else 3050.0,
+            "bandwidth_source": None if emulated else "target",
+            "read_test_mib_s": None if emulated else 2871.4,
+        },
+    }
+    document["bundle"] = {**document["bundle"], "name": "tiny-writer", "task": "generation"}
+    return ProbeReport.model_validate_json(json.dumps(_merged(document, changes)))
+
+
+def _prompt(tokens: int, pace: float, emulated: bool) -> Json:
+    length = _timed_length(REFERENCE, pace * tokens / 40)
+    counted = {"per_inference": 2.16e6 * tokens * pace, "per_token": 2.16e6 * pace, "runs": 2, "spread": 5.9e-06}
+    return {
+        "tokens": tokens,
+        "warm_up_runs": 1,
+        "ttft_ms": None if emulated else length["latency_ms"],
+        "samples_ms": [] if emulated else length["samples_ms"][:5],
+        "prefill_ms": None if emulated else 3.21 * tokens * pace,
+        "tokens_per_s": None if emulated else 311.7 / pace,
+        "instructions": counted if emulated else None,
+        "why_not": None,
+    }
+
+
+def _depth(tokens: int, pace: float, emulated: bool) -> Json:
+    length = _timed_length(16, pace * (0.6 + tokens / 4000))
+    count = (6.7e6 + 1200 * tokens) * pace
+    return {
+        "tokens": tokens,
+        "warm_up_steps": 8,
+        "latency_ms": None if emulated else length["latency_ms"],
+        "samples_ms": [] if emulated else length["samples_ms"],
+        "tokens_per_s": None if emulated else 1000 / (7.1 + tokens / 300) / pace,
+        "outside_ms": None if emulated else 0.0871 * pace,
+        "instructions": {"per_inference": count, "per_token": count, "runs": 2, "spread": 1.7e-04}
+        if emulated
+        else None,
+        "bytes_read": 15_389_752 + 13_824 * tokens,
+        "bandwidth_share": None if emulated else 0.6913,
+        "why_not": None,
+    }
+
+
 def _merged(document: Json, changes: Mapping[str, Any]) -> Json:
     merged = dict(document)
     for name, value in changes.items():
@@ -277,7 +341,7 @@ def with_own_figures(report: ProbeReport) -> ProbeReport:
 
 def with_own_words(report: ProbeReport, word: str) -> ProbeReport:
     """The same report with `word` in every text that is free."""
-    fixed = {"source"}
+    fixed = {"source", "bandwidth_source"}
 
     def reword(value: Any, name: str = "") -> Any:
         if isinstance(value, Mapping):

@@ -19,7 +19,7 @@ from edgeslm.bundle.host_cpu import host_cpu_features
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.bundle.linux import bundle_path, reject_existing
 from edgeslm.bundle.manifest import Manifest, parse_manifest
-from edgeslm.bundle.requirements import PYTHONS, RUNTIMES, read_requirements
+from edgeslm.bundle.requirements import PINNED, PYTHONS, requirements_file
 from edgeslm.errors import BundleError, StorageError, ToolchainError
 from tests.unit.tiny_build import TinyBuild, tiny_build
 
@@ -64,7 +64,7 @@ def test_the_manifest_says_what_was_built(build: TinyBuild, tmp_path: Path) -> N
     content = member(bundle.path, "manifest.json")
     assert hashlib.sha256(content).hexdigest() == bundle.digest
     document = json.loads(content)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["model"]["files"] == ["model/model.tflite"]
     assert document["model"]["signatures"] == {"16": "tokens_16", "32": "tokens_32"}
     assert document["model"]["inputs"][0] == {"name": "input_ids", "dtype": "int32", "shape": [1, -1]}
@@ -249,22 +249,23 @@ def test_a_plain_module_has_no_tokenizer(build: TinyBuild, tmp_path: Path) -> No
     assert len(text(bundle.path, "README.md").splitlines()) == 10
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", PINNED)
 @pytest.mark.parametrize("arch", ["aarch64", "x86_64"])
 def test_requirements_pin_every_package_by_hash(runtime: str, arch: str) -> None:
-    requirements = read_requirements(runtime, arch).decode()
+    requirements = requirements_file(runtime, arch).read_text()
     packages = re.findall(
         r"^([a-z0-9-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", requirements, re.MULTILINE
     )
     assert len(packages) == sum(1 for line in requirements.splitlines() if line[0] not in " #")
     versions = {name: version for name, version, _ in packages}
-    assert set(RUNTIMES[runtime]) <= set(versions)
-    assert len(next(hashes for name, _, hashes in packages if name == runtime).split("\\\n")) == len(PYTHONS) + 1
+    assert set(PINNED[runtime]) <= set(versions)
+    compiled = {"chat": "markupsafe"}.get(runtime, runtime)  # a wheel for each Python
+    assert len(next(hashes for name, _, hashes in packages if name == compiled).split("\\\n")) == len(PYTHONS) + 1
     assert "://" not in requirements
     constraints = dict(
         line.split("==") for line in (ROOT / "scripts" / "constraints.txt").read_text().lower().split() if "==" in line
     )
-    for name in RUNTIMES[runtime]:
+    for name in PINNED[runtime]:
         assert versions[name] == constraints[name], f"scripts/pins.py must be run again: {name}"
 
 
@@ -289,7 +290,7 @@ def test_vendored_wheels_are_downloaded_once_and_checked(
 
     monkeypatch.setenv("EDGESLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(wheels, "run_tool", pip)
-    monkeypatch.setattr(linux, "read_requirements", lambda *_: requirements)
+    monkeypatch.setattr(linux, "read_requirements", lambda *_, **__: requirements)
     bundle = build.write(tmp_path / "out", vendor_wheels=True)
     assert len(runs) == len(PYTHONS)
     assert "--require-hashes" in runs[0]
@@ -317,13 +318,22 @@ def test_cpu_features_are_the_ones_kernels_are_chosen_by(tmp_path: Path) -> None
     assert host_cpu_features(tmp_path / "none") == ()
 
 
+def test_a_manifest_of_version_1_keeps_its_digest(build: TinyBuild, tmp_path: Path) -> None:
+    document = json.loads(member(build.write(tmp_path).path, "manifest.json")) | {"schema_version": 1}
+    del document["generation"], document["model"]["language"], document["fidelity"]["perplexity"]
+    content = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    manifest = parse_manifest(content, "here")
+    assert manifest.content == content
+    assert manifest.digest == hashlib.sha256(content).hexdigest()
+
+
 def test_a_manifest_of_another_version_says_what_reads_it(build: TinyBuild, tmp_path: Path) -> None:
     content = member(build.write(tmp_path).path, "manifest.json")
     manifest = parse_manifest(content, "here")
     assert isinstance(manifest, Manifest)
     assert manifest.content == content
-    document = json.loads(content) | {"schema_version": 2, "edgeslm": "3.1.4", "novelty": 1}
-    with pytest.raises(BundleError, match="schema version 2") as caught:
+    document = json.loads(content) | {"schema_version": 3, "edgeslm": "3.1.4", "novelty": 1}
+    with pytest.raises(BundleError, match="schema version 3") as caught:
         parse_manifest(json.dumps(document).encode(), "here")
     assert "3.1.4" in (caught.value.hint or "")
     assert "upgrade" in (caught.value.hint or "")

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
 from edgeslm.errors import DeviceError, ProbeTimeoutError
-from edgeslm.probe.assemble import assemble, instructions_part, latency_part
+from edgeslm.probe.assemble import assemble
 from edgeslm.probe.endings import explain_ending
+from edgeslm.probe.measured import instructions_part, latency_part
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event, ProbeSettings, device_arguments, parse_event
 from tests.unit.tiny_build import tiny_build

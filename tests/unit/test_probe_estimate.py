@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgeslm.errors import ConfigError
-from edgeslm.probe.assemble import instructions_part, latency_part
 from edgeslm.probe.estimate import Point, calibrate, estimate, fit, left_out_error
+from edgeslm.probe.measured import instructions_part, latency_part
 from edgeslm.probe.report import LengthPart, ProbeReport
 from tests.unit.probe_reports import make_report
 

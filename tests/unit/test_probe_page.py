@@ -7,6 +7,7 @@ import random
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
@@ -23,7 +24,7 @@ from edgeslm.probe.page import render_page, write_page
 from edgeslm.probe.page.comparison import comparison
 from edgeslm.probe.page.figures import DIGITS, WHOLE, show
 from edgeslm.probe.report import ProbeReport
-from tests.unit.probe_reports import figures_of, make_report, with_own_figures, with_own_words
+from tests.unit.probe_reports import figures_of, make_language_report, make_report, with_own_figures, with_own_words
 
 HOSTILE = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}$x$"
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
@@ -106,16 +107,18 @@ def test_show_writes_numbers_to_be_read(value: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize("emulated", [False, True])
-def test_every_figure_of_a_report_is_on_its_page(emulated: bool) -> None:
-    report = with_own_figures(make_report(emulated))
+@pytest.mark.parametrize("make", [make_report, make_language_report])
+def test_every_figure_of_a_report_is_on_its_page(make: Callable[[bool], ProbeReport], emulated: bool) -> None:
+    report = with_own_figures(make(emulated))
     numbers = page_of(report).numbers
     figures = dict(figures_of(json.loads(report.model_dump_json())))
     assert len(figures) > 100
     assert {path: value for path, value in figures.items() if show(value) not in numbers} == {}
 
 
-def test_every_text_of_a_report_is_on_its_page() -> None:
-    report = make_report(problem="the meter fell silent", missing=["energy"], complete=False, device={"virtual": "kvm"})
+@pytest.mark.parametrize("make", [make_report, make_language_report])
+def test_every_text_of_a_report_is_on_its_page(make: Callable[..., ProbeReport]) -> None:
+    report = make(problem="the meter fell silent", missing=["energy"], complete=False, device={"virtual": "kvm"})
     text = page_of(report).text
     document = json.loads(report.model_dump_json())
 
@@ -127,6 +130,31 @@ def test_every_text_of_a_report_is_on_its_page() -> None:
         return [value] if isinstance(value, str) else []
 
     assert [found for found in texts(document) if found not in text] == []
+
+
+def test_a_language_model_s_page_has_speeds_by_depth_and_no_encoder_s_sections() -> None:
+    page = page_of(make_language_report())
+    assert "137.2 tokens/s" in re.sub(r"\s+", " ", page.text)
+    assert {"Decode by depth", "Every step", "First token p50 by prompt, and up to p99"} <= set(plots_of(page))
+    assert "Throughput" not in page.text
+    assert "per inference" not in page.text
+
+
+def test_an_emulated_language_model_has_no_times() -> None:
+    page = rendered(make_language_report(emulated=True))
+    assert not re.search(r"\d ms\b|\bp50\b|milliseconds|tokens/s", page[page.index("<body>") :])
+    assert "Instructions per token by depth" in page
+
+
+def test_what_was_left_out_of_a_language_model_s_probe_is_said() -> None:
+    parts = json.loads(make_language_report(emulated=True).model_dump_json())["language"]["decode"]
+    parts[-1] |= {"instructions": None, "why_not": "it would take 900 s"}
+    page = page_of(make_language_report(emulated=True, language={"decode": parts}))
+    assert "1,024 tokens: it would take 900 s" in page.text
+
+
+def plots_of(page: Page) -> list[str | None]:
+    return [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
 
 
 def test_an_emulated_report_has_no_times_but_foretold_ones() -> None:
@@ -165,10 +193,11 @@ def test_what_must_be_known_first_stands_before_the_figures(changes: dict[str, A
 
 
 @pytest.mark.parametrize(("emulated", "times"), [(False, 1), (True, 2)])
-def test_markup_in_a_report_is_text(emulated: bool, times: int) -> None:
-    report = with_own_words(make_report(emulated), HOSTILE)
+@pytest.mark.parametrize("make", [make_report, make_language_report])
+def test_markup_in_a_report_is_text(make: Callable[[bool], ProbeReport], emulated: bool, times: int) -> None:
+    report = with_own_words(make(emulated), HOSTILE)
     page = page_of(*[report] * times)
-    plain = page_of(*[make_report(emulated)] * times)
+    plain = page_of(*[make(emulated)] * times)
     assert {tag for tag, _ in page.tags} == {tag for tag, _ in plain.tags}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert HOSTILE in page.text
@@ -186,7 +215,8 @@ def test_the_page_asks_for_nothing_from_outside() -> None:
 
 
 def test_names_within_the_page_are_unique_and_all_there() -> None:
-    page = page_of(make_report(), make_report(emulated=True), make_report(pace=2), make_report(emulated=True))
+    spoken = (make_language_report(), make_language_report(emulated=True), make_language_report(pace=2))
+    page = page_of(make_report(), make_report(emulated=True), make_report(pace=2), make_report(emulated=True), *spoken)
     names = Counter(page.attributes("id"))
     assert [name for name, times in names.items() if times > 1] == []
     wanted = {address[1:] for name in ("href", "xlink:href") for address in page.attributes(name) if address[0] == "#"}
@@ -261,10 +291,11 @@ def test_no_figure_stops_the_page(odd: float, odd_count: int, emulated: bool, se
             return value
         return odd if isinstance(value, float) else odd_count
 
-    document = {**spoil(json.loads(make_report(emulated).model_dump_json())), "schema_version": 1}
-    report = ProbeReport.model_validate_json(json.dumps(document))
-    page_of(report)
-    comparison([report, report])
+    for make in (make_report, make_language_report):
+        document = {**spoil(json.loads(make(emulated).model_dump_json())), "schema_version": 1}
+        report = ProbeReport.model_validate_json(json.dumps(document))
+        page_of(report)
+        comparison([report, report])
 
 
 def test_a_report_that_was_ended_at_once_has_a_page() -> None:
