@@ -1,6 +1,8 @@
-"""The main job, end to end: build the demo model for a Raspberry Pi 4, check it, run it once, probe it.
+"""The main job, end to end: build the demo model for a Raspberry Pi 4, check it, run it once, probe it; then a language
+model that talks.
 
-The probe's table is of this machine, in milliseconds, and of an emulated Raspberry Pi 4, in instructions.
+The probe's table is of this machine, in milliseconds, and of an emulated Raspberry Pi 4, in instructions. The language
+model is stories260k, which is no part of this repository: without it the demo says how to build one's own.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 EDGESLM = str(Path(sys.executable).with_name("edgeslm"))
 OUT = "build/demo"
+STORIES = ROOT.parent / "shared" / "models" / "stories260k"
 TEXTS = ("How do I reset my password?", "I forgot my login and cannot sign in.", "The soup needs more salt.")
 
 
@@ -53,7 +56,7 @@ def main() -> int:
     for name, value in rows:
         print(f"  {name:<17} {value}")
     sys.stdout.flush()
-    status = probe(built["bundle"])
+    status = probe(built["bundle"]) or talk()
     print("\nNext, with your own checkpoint:\n  .venv/bin/edgeslm build --target rpi4 --model PATH/TO/CHECKPOINT")
     print(f"Look inside:\n  .venv/bin/edgeslm inspect {built['bundle']}\nOther devices:\n  .venv/bin/edgeslm targets")
     print(f"On a board:\n  .venv/bin/edgeslm probe {built['bundle']} --via ssh://pi@raspberrypi")
@@ -70,6 +73,21 @@ def probe(bundle: str) -> int:
     command = [EDGESLM, "probe", bundle, *ways, "--runs", "30", "--length", "16"]
     print("\n$ edgeslm", *command[1:], flush=True)
     return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def talk() -> int:
+    """A language model of 260,000 parameters, built and asked to go on with a text."""
+    if not STORIES.is_dir():
+        print("\nA language model:\n  .venv/bin/edgeslm build --target rpi4 --model PATH/TO/LLAMA_QWEN_PHI_OR_GEMMA")
+        return 0
+    command = [EDGESLM, "build", "--target", "rpi4", "--model", str(STORIES), "-o", OUT, "--force", "--json"]
+    print("\n$ edgeslm build --target rpi4 --model", STORIES.name, flush=True)
+    built = run_json(command)
+    perplexity = built["fidelity"]["perplexity"]
+    print(f"  perplexity {perplexity['compiled']:.4f}, PyTorch's {perplexity['reference']:.4f}")
+    ask = ["run", built["bundle"], "--prompt", "Once upon a time", "--max-tokens", "80", "--temperature", "0.5"]
+    print("\n$ edgeslm", *(f"'{part}'" if " " in part else part for part in ask), flush=True)
+    return subprocess.run([EDGESLM, *ask], cwd=ROOT, check=False).returncode
 
 
 def run_json(command: list[str]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Write edgeslm/bundle/requirements-RUNTIME-ARCH.txt: what a device installs, each wheel by its SHA-256.
+"""Write edgeslm/bundle/requirements-PART-ARCH.txt: what a device installs, each wheel by its SHA-256.
+
+A part is a runtime, or what a bundle with a chat template needs beside it; all, unless some are named.
 
 Downloads the wheels for every Python a device may have and hashes the files themselves. Each Python's own pip
 resolves them, because pip evaluates environment markers for the interpreter it runs on. Run it by hand when a
@@ -14,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edgeslm.bundle.requirements import PYTHONS, RUNTIMES, pip_platform_flags, requirements_file
+from edgeslm.bundle.requirements import PINNED, PYTHONS, pip_platform_flags, requirements_file
 from edgeslm.digest import file_digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +27,10 @@ WHEEL = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)-.*\.whl")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, help="keep the downloaded wheels here")
-    work = parser.parse_args().work or Path(tempfile.mkdtemp(prefix="pins-"))
-    for runtime in RUNTIMES:
+    parser.add_argument("parts", nargs="*", choices=[[], *PINNED], help="default: all")
+    chosen = parser.parse_args()
+    work = chosen.work or Path(tempfile.mkdtemp(prefix="pins-"))
+    for runtime in chosen.parts or PINNED:
         for arch in ("aarch64", "x86_64"):
             pinned: dict[tuple[str, str], set[str]] = {}
             pythons: dict[tuple[str, str], set[str]] = {}
@@ -48,7 +52,7 @@ def download(runtime: str, arch: str, python: str, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.glob("*.whl")):
         command = [f"python{python}", "-m", "pip", "download", "-q", "--disable-pip-version-check", "-d", str(folder)]
-        command += ["-c", str(CONSTRAINTS), *pip_platform_flags(arch, python), *RUNTIMES[runtime]]
+        command += ["-c", str(CONSTRAINTS), *pip_platform_flags(arch, python), *PINNED[runtime]]
         subprocess.run(command, check=True, stdout=sys.stderr)
     return sorted(folder.glob("*.whl"))
 
