@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,8 @@ class FakeEngine:
     """A LanguageEngine whose logits depend on every row of its cache up to the position: a wrong row shows.
 
     `answer`: says these tokens after each prompt instead. `broken_at`: from this position on, its logits are NaN.
-    `delay`: seconds that a call takes. `calls` are (kind, position, tokens).
+    `delay`: seconds that a call takes. `begun`: a file that is there once a token was asked for. `calls` are (kind,
+    position, tokens).
     """
 
     name = "fake"
@@ -29,6 +31,7 @@ class FakeEngine:
         answer: list[int] | None = None,
         delay: float = 0.0,
         broken_at: int | None = None,
+        begun: str | None = None,
     ) -> None:
         self.context = context
         self.vocabulary = vocabulary
@@ -37,6 +40,7 @@ class FakeEngine:
         self._answer = answer
         self._delay = delay
         self._broken_at = broken_at
+        self._begun = begun
         self._said = 0
         self._rows = np.full(context, -1, np.int32)
         self._logits = np.zeros(vocabulary, np.float32)  # the same memory for every call, as runtimes have it
@@ -49,6 +53,8 @@ class FakeEngine:
 
     def step(self, token: int, position: int) -> NDArray[np.float32]:
         self._said += 1
+        if self._begun:
+            Path(self._begun).touch()
         return self._enter("step", np.array([token], np.int32), position)
 
     def close(self) -> None:
