@@ -55,9 +55,15 @@ def launch(request: pytest.FixtureRequest) -> Launch:
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen}
         search = str(ROOT if ours else path)
         environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
-        return subprocess.Popen([*command, *arguments], env=environment, cwd=ROOT if ours else path.parent, **streams)
+        cwd = ROOT if ours else path.parent
+        return subprocess.Popen([*command, *arguments], env=environment, cwd=cwd, preexec_fn=hear_ctrl_c, **streams)
 
     return start
+
+
+def hear_ctrl_c() -> None:
+    """A shell lets what it starts in the background ignore it, and so what the tests start then."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finished(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> tuple[int, str, str]:
