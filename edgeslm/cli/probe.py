@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     default=50,
     show_default=True,
     metavar="N",
-    help="Timed inferences for each length.",
+    help="Timed inferences for each length; of a language model, steps at each depth.",
 )
 @click.option(
     "--threads",
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     multiple=True,
     metavar="N",
-    help="Only this length bucket, in tokens; may be given more than once. Default: all.",
+    help="Only this length bucket, in tokens (a language model's: this prompt and this depth); may be given more than "
+    "once. Default: all.",
 )
 @click.option(
     "--html",

@@ -228,6 +228,8 @@ def test_a_depth_is_reached_by_steps_of_the_loop_that_answers(tmp_path: Path) ->
     assert len(event["samples_ms"]) == 20
     measured = sum(position >= answer.prompt + answer.warm_up for position in steps)
     assert measured == 20
+    emulated = LanguageSubject(model, Options(tmp_path, runs=20), True, Stopwatch())  # as over SSH: nothing to tell
+    assert [(one["samples_ms"], one["counted_runs"]) for one in emulated.measure()] == [([], 0), ([], 0)]
     # Energy is that of steps: one a call, whatever answer it belongs to.
     engine.calls.clear()
     for _ in itertools.repeat(None, 10):

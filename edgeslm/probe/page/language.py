@@ -97,8 +97,7 @@ def _reads(part: LanguagePart, reference: int | None, prefix: str) -> Section:
     rows = [(show(one.tokens), show(one.bytes_read), show(one.bandwidth_share)) for one in part.decode]
     bandwidth = [Fact("read test here", with_unit(part.read_test_mib_s, "MiB/s"))]
     if part.bandwidth_source:
-        named = "the target's" if part.bandwidth_source == "target" else "the read test's"
-        text = f"{with_unit(part.bandwidth_mib_s, 'MiB/s')} ({named}: {part.bandwidth_source})"
+        text = f"{with_unit(part.bandwidth_mib_s, 'MiB/s')} ({part.bandwidth_source})"
         bandwidth.insert(0, Fact("bandwidth", text))
     return Section(
         "What a step reads",
