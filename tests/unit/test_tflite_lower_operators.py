@@ -27,7 +27,7 @@ Array = NDArray[Any]
 EXTENT = st.integers(1, 5)
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=5)
 PAIRS = hnp.mutually_broadcastable_shapes(num_shapes=2, min_dims=0, max_dims=4, max_side=4)
-some = settings(max_examples=12, deadline=None)
+some = settings(max_examples=6)
 
 
 def floats(*shape: int, seed: int = 0) -> Array:
