@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -73,9 +74,14 @@ def test_ctrl_c_ends_the_whole_family(tmp_path: Path) -> None:
                 break
         os.kill(os.getpid(), 2)
 
+    # A shell lets what it starts in the background ignore Ctrl-C: these tests, perhaps.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt_when_started).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_tool([sys.executable, "-c", CHILD], log)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_tool([sys.executable, "-c", CHILD], log)
+    finally:
+        signal.signal(signal.SIGINT, before)
     time.sleep(0.1)
     assert not alive(int(log.read_text()))
 
