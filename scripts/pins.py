@@ -1,6 +1,6 @@
 """Write edgeslm/bundle/requirements-PART-ARCH.txt: what a device installs, each wheel by its SHA-256.
 
-A part is a runtime, or what a bundle with a chat template needs beside it; all, unless some are named.
+A part is a runtime, what a chat template needs beside it, or an optional feature; all, unless some are named.
 
 Downloads the wheels for every Python a device may have and hashes the files themselves. Each Python's own pip
 resolves them, because pip evaluates environment markers for the interpreter it runs on. Run it by hand when a

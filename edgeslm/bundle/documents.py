@@ -33,7 +33,8 @@ def readme_text(
     below = "" if fidelity.passed else ", BELOW ITS GATE"
     lines = [
         f"# {checkpoint.name} for {target.title}",
-        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13.",
+        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13."
+        f"{_served(checkpoint)}",
         f"{kept}{below}; see MODEL_CARD.md.",
         "Unpack, install, run:",
         "",
@@ -56,6 +57,12 @@ def _purpose(checkpoint: Checkpoint) -> str:
         "generation": "writing text",
         "tensors": "tensors in, tensors out",
     }[checkpoint.task]
+
+
+def _served(checkpoint: Checkpoint) -> str:
+    if checkpoint.task not in ("generation", "embedding"):
+        return ""
+    return " Over HTTP: `serve`, with requirements-serve.txt too."
 
 
 def _call(checkpoint: Checkpoint, folder: str) -> str:

@@ -24,7 +24,7 @@ from edgeslm.bundle.manifest import (
     TokenizerPart,
     fidelity_part,
 )
-from edgeslm.bundle.requirements import read_requirements
+from edgeslm.bundle.requirements import read_optional_requirements, read_requirements
 from edgeslm.bundle.wheels import fetch_wheels
 from edgeslm.digest import file_digest
 from edgeslm.errors import BundleError, InternalError, StorageError
@@ -96,10 +96,13 @@ def write_bundle(
         members[LAYERS] = layers.content
     members |= {f"edgeslm_device/{file.relative_to(DEVICE)}": file for file in DEVICE.rglob("*.py")}
     chat = checkpoint.generation is not None and checkpoint.generation.chat_template is not None
-    requirements = read_requirements(compiled.runtime, target.cpu.arch, chat=chat)
-    members["requirements.txt"] = requirements
-    if vendor_wheels:
-        wheels = fetch_wheels(requirements, compiled.runtime, target.cpu.arch)
+    requirements = {
+        "requirements.txt": read_requirements(compiled.runtime, target.cpu.arch, chat=chat),
+        **read_optional_requirements(checkpoint.task, target.cpu.arch),
+    }
+    members |= requirements
+    for name, pinned in requirements.items() if vendor_wheels else ():
+        wheels = fetch_wheels(pinned, name, target.cpu.arch)
         members |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
     if checkpoint.tokenizer:
         members[TOKENIZER] = _root(checkpoint) / checkpoint.tokenizer.file

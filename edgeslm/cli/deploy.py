@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
 from edgeslm.cli.ssh_options import login_options, make_login
@@ -15,13 +16,24 @@ if TYPE_CHECKING:
     from edgeslm.deploy import Deployed
 
 
+def _complete_feature(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgeslm.bundle.requirements import FEATURES
+
+    return [CompletionItem(name) for name in FEATURES if name.startswith(incomplete)]
+
+
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("addresses", metavar="SSH://[USER@]HOST[:PORT]...", nargs=-1, required=True)
 @click.option("--systemd", is_flag=True, help="Keep the model loaded behind a socket: a systemd user service.")
+@click.option("--with", "features", multiple=True, metavar="FEATURE", shell_complete=_complete_feature,
+              help="Install what a feature needs: serve (answers over HTTP), constrain (JSON schemas). May be given "
+              "more than once.")  # fmt: skip
 @login_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def deploy(bundle: Path, addresses: tuple[str, ...], systemd: bool, as_json: bool, **flags: Any) -> None:
+def deploy(
+    bundle: Path, addresses: tuple[str, ...], systemd: bool, features: tuple[str, ...], as_json: bool, **flags: Any
+) -> None:
     """Install BUNDLE on one or more devices, for good.
 
     It is run there once before it replaces the release that was current; that one stays for a way back. Exit status 6
@@ -49,6 +61,7 @@ def deploy(bundle: Path, addresses: tuple[str, ...], systemd: bool, as_json: boo
             announce=announce,
             remote_dir=flags["remote_dir"] or REMOTE_DIR,
             systemd=systemd,
+            features=features,
         )
     except KeyboardInterrupt:
         hint = "nothing was switched; what was copied whole stays on the device: the same command goes on from there"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeslm.cli.console import print_json, warn
+from edgeslm.cli.device_errors import errors_of_the_device
 from edgeslm.cli.run_generation import given_options, prompt_options, run_prompt
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def run(
     from edgeslm.device.terminal import require_fitting_options
 
     options = given_options(values)
-    with _errors_of_the_device(), Model.open(bundle, threads=threads) as model:
+    with errors_of_the_device(), Model.open(bundle, threads=threads) as model:
         require_fitting_options(model, bool(texts), file is not None, prompt is not None, options)
         if model.task == "generation":
             run_prompt(model, bundle, prompt, {option.name: value for option, value in options.items()}, as_json)
@@ -110,26 +109,3 @@ def _given_texts(texts: tuple[str, ...], file: Path | None) -> list[str]:
     if stdin is None or stdin.isatty():
         raise ConfigError("there is no text to run on", "--text '…', or --file F, or pipe texts in, one per line")
     return read_lines(stdin.buffer.read(), "stdin")
-
-
-@contextlib.contextmanager
-def _errors_of_the_device() -> Iterator[None]:
-    """The device package has errors of its own, because it travels alone: give them their names here."""
-    from edgeslm import errors
-    from edgeslm.device import errors as device
-
-    try:
-        yield
-    except device.MissingPackageError as error:
-        extra = {"openvino": "openvino", "ai-edge-litert": "tflite"}.get(error.package)
-        if extra is None:
-            raise errors.MissingToolError(error.message, error.hint) from None
-        raise errors.MissingExtraError(extra, error.package, "this bundle") from None
-    except device.UsageError as error:
-        raise errors.ConfigError(error.message, error.hint) from None
-    except device.BundleError as error:
-        raise errors.BundleError(error.message, error.hint) from None
-    except device.StorageError as error:
-        raise errors.StorageError(error.message, error.hint) from None
-    except device.DeviceError as error:
-        raise errors.DeviceError(error.message, error.hint) from None

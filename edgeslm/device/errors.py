@@ -20,15 +20,19 @@ class UsageError(DeviceError):
     exit_code = 2
 
 
+class PromptTooLongError(UsageError):
+    """Prompt and answer have no room in the model's context."""
+
+
 class MissingPackageError(DeviceError):
-    """A package that must be installed on the device is not there."""
+    """A package that must be installed on the device is not there; the bundle's file `requirements` pins it."""
 
     exit_code = 5
 
-    def __init__(self, package: str, purpose: str) -> None:
+    def __init__(self, package: str, purpose: str, requirements: str = "requirements.txt") -> None:
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed",
-            f"pip install {package}   (the bundle's requirements.txt pins the version it was made with)",
+            f"pip install {package}   (the bundle's {requirements} pins the version it was made with)",
         )
         self.package = package
 

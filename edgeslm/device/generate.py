@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .context import Context
 from .errors import UsageError
@@ -12,6 +12,9 @@ from .sampling import Sampling
 from .stops import Stops
 from .text_stream import TextStream
 from .timings import TimedEngine, Timings
+
+if TYPE_CHECKING:
+    from .constraint import Constraint
 
 Reason = Literal["stop", "length", "context", "interrupted"]
 
@@ -27,8 +30,9 @@ class Piece(NamedTuple):
 class Finish:
     """How an answer ended.
 
-    `reason`: "stop" (the end-of-sequence token, or a stop string), "length" (`max_tokens`), "context" (the cache is
-    full), "interrupted" (Ctrl-C, or `close`). `generated_tokens` counts the end-of-sequence token as well.
+    `reason`: "stop" (the end-of-sequence token, a stop string, or a constraint that leaves nothing more to say),
+    "length" (`max_tokens`), "context" (the cache is full), "interrupted" (Ctrl-C, or `close`). `generated_tokens`
+    counts the end-of-sequence token as well.
     """
 
     reason: Reason
@@ -42,7 +46,7 @@ class Generation:
 
     `finish` is None until it ended. Pieces joined are the text: special tokens are left out, and so are a stop string
     and what comes behind it. Raises UsageError where another answer of the same model began meanwhile, DeviceError
-    where the model gives no number.
+    where the model gives no number, or none of the tokens that the constraint allows.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Generation:
         sampling: Sampling,
         max_tokens: int,
         stop: Sequence[str] = (),
+        constraint: Constraint | None = None,
         cut: int = 0,
         reuse_cache: bool = False,
         timings: bool = False,
@@ -71,6 +76,7 @@ class Generation:
         self._end_ids = end_ids
         self._sampling = sampling
         self._stops = Stops(stop) if stop else None
+        self._constraint = constraint
         self._reuse = reuse_cache
         self._timed = timings
         self._engine: TimedEngine | None = None
@@ -89,6 +95,12 @@ class Generation:
     def text(self) -> str:
         """The answer until now."""
         return "".join(self._texts)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the answer until now is all that its constraint wants; True without one."""
+        cut = self._stops is not None and self._stops.stopped
+        return self._constraint is None or (self._constraint.satisfied and not cut)
 
     def read(self) -> str:
         """Compute the answer to its end; its whole text."""
@@ -116,7 +128,9 @@ class Generation:
             self._engine = TimedEngine(self._context.engine)
             feed = self._engine.note_first(feed)
         turn = self._context.begin(self._engine)
-        choose = self._sampling.chooser(self.prompt)
+        choose, constraint = self._sampling.chooser(self.prompt), self._constraint
+        if constraint is not None:
+            choose = constraint.guide(choose)
         # All that happens for each token is in this loop, and local: it must cost little beside a fast model's step.
         tokens, texts, end_ids, limit, step = self.tokens, self._texts, self._end_ids, self._limit, turn.step
         reason: Reason | None = None
@@ -126,6 +140,8 @@ class Generation:
             tokens.append(token)
             if token in end_ids:
                 reason, text = "stop", flush()
+            elif constraint is not None and constraint.complete:
+                reason, text = "stop", feed(token) + flush()
             elif len(tokens) == limit:
                 reason, text = self._at_limit, feed(token) + flush()
             else:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from .chat import ChatTemplate
 from .context import Context
-from .errors import BundleError, UsageError
+from .errors import BundleError, PromptTooLongError, UsageError
 from .generate import Generation
 from .sampling import Sampling
 from .text_stream import TextStream
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from .constraint import Constraint, Constraints
     from .container import Container
     from .files import Files
+    from .json_schema import JsonSchema
     from .language import LanguageEngine
 
     Prompt = str | Sequence[Mapping[str, str]]  # a text, or a chat's messages: [{"role": "user", "content": "…"}]
@@ -60,6 +62,7 @@ class LanguageModel:
         self._bos: int | None = described["bos"]
         self._end_ids = frozenset(int(token) for token in described["eos"])
         self._template: ChatTemplate | None = None
+        self._constraints: Constraints | None = None
 
     def generate(
         self,
@@ -68,6 +71,7 @@ class LanguageModel:
         *,
         max_tokens: int,
         stop: str | Sequence[str],
+        json_schema: JsonSchema | None,
         chat: bool,
         truncate: bool,
         reuse_cache: bool,
@@ -81,10 +85,11 @@ class LanguageModel:
         fitting = self._fitting(ids, max_tokens) if truncate else ids
         context = self.context.engine.context
         if len(fitting) >= context:
-            raise UsageError(
+            raise PromptTooLongError(
                 f"the prompt has {len(fitting)} tokens; prompt and answer together have room for {context}",
                 "--truncate (truncate=True) cuts its beginning, or shorten it",
             )
+        constraint = None if json_schema is None else self._constraint(json_schema)
         return Generation(
             self.context,
             fitting,
@@ -93,6 +98,7 @@ class LanguageModel:
             sampling=sampling,
             max_tokens=max_tokens,
             stop=stops,
+            constraint=constraint,
             cut=len(ids) - len(fitting),
             reuse_cache=reuse_cache,
             timings=timings,
@@ -117,6 +123,15 @@ class LanguageModel:
         if not ids:
             raise BundleError(f"{self.name}: its chat template gives no text")
         return ids
+
+    def _constraint(self, json_schema: JsonSchema) -> Constraint:
+        from .constraint import Constraints
+        from .json_schema import read_json_schema
+
+        schema = read_json_schema(json_schema)
+        if self._constraints is None:
+            self._constraints = Constraints(self._tokenizer, self.context.engine.vocabulary, self._end_ids)
+        return self._constraints.json(schema)
 
     def _text_ids(self, text: str) -> list[int]:
         ids = self._tokenizer.ids(text) if text else []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .conversation import Conversation
     from .generate import Generation
+    from .json_schema import JsonSchema
     from .language_model import LanguageModel, Prompt
 
 METHODS = {
@@ -193,6 +194,7 @@ class Model:
         repetition_penalty: float = 1.0,
         seed: int = 0,
         stop: str | Sequence[str] = (),
+        json_schema: JsonSchema | None = None,
         chat: bool = False,
         truncate: bool = False,
         reuse_cache: bool = False,
@@ -202,18 +204,22 @@ class Model:
 
         A text is gone on with; "" begins with BOS. With `chat` it is a user's message, and the chat template is
         applied, as to messages ([{"role": "user", "content": "…"}]). The answer ends with the model's end-of-sequence
-        token, after `max_tokens` tokens, before a `stop` string, or when prompt and answer fill the context. `truncate`
-        keeps only the end of a prompt that is too long, with room for `max_tokens`, BOS in front. `reuse_cache` does
-        not compute again what the prompt before began with as well (then the last bits may differ). `timings` measures.
+        token, after `max_tokens` tokens, before a `stop` string, or when prompt and answer fill the context.
+        `json_schema` (a mapping, its JSON text, a Path; True: any object) makes it a JSON document of that schema,
+        unless it is cut: then `fits` of the answer is False. `truncate` keeps only the end of a prompt that is too
+        long, with room for `max_tokens`, BOS in front. `reuse_cache` does not compute again what the prompt before
+        began with as well (then the last bits may differ). `timings` measures.
 
         Raises UsageError for values out of range, a prompt that is too long or no UTF-8, messages that the template
-        refuses; BundleError where the template fails; MissingPackageError where it needs jinja2.
+        refuses, a schema that cannot be followed; BundleError where the template fails; MissingPackageError where the
+        template needs jinja2, or the schema llguidance.
         """
         return self._require_language().generate(
             prompt,
             Sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed),
             max_tokens=max_tokens,
             stop=stop,
+            json_schema=json_schema,
             chat=chat,
             truncate=truncate,
             reuse_cache=reuse_cache,

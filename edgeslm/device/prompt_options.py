@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -28,6 +29,7 @@ PROMPT_OPTIONS = (
     PromptOption("repetition_penalty", float, "X", "above 1: fewer repetitions (default: 1)"),
     PromptOption("seed", int, "N", "the same seed gives the same answer (default: 0)"),
     PromptOption("stop", str, "S", "end before this text; may be given more than once", repeated=True),
+    PromptOption("json_schema", Path, "FILE", "answer with a JSON document of this JSON schema"),
     PromptOption("chat", bool, "", "apply the chat template; without --prompt a chat of several turns"),
     PromptOption("truncate", bool, "", "cut the beginning of a prompt that is too long"),
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 from .errors import UsageError
-from .generate import Generation
+from .generate import Finish, Generation
 from .model import Model
 from .prompt_options import PromptOption
 
@@ -51,6 +51,8 @@ def run_prompt(
     status = write_pieces(answer, None if silent else sink)
     finish = answer.finish
     assert finish is not None
+    if not answer.fits:
+        sys.stderr.write(f"warning: {_cut(finish)}\n")
     return {
         "prompt": asked,
         "text": answer.text,
@@ -110,6 +112,8 @@ def converse(model: Model, options: Mapping[str, Any], sink: TextIO, ask: Callab
             sys.stderr.write(f"error: {error.message}" + (f" -> {error.hint}\n" if error.hint else "\n"))
             continue
         write_pieces(answer, sink)
+        if answer.finish is not None and not answer.fits:
+            sys.stderr.write(f"warning: {_cut(answer.finish)}\n")
         if answer.finish is not None and answer.finish.reason == "context":
             sys.stderr.write("the context is full: --truncate forgets the chat's beginning\n")
 
@@ -124,6 +128,13 @@ def read_prompt() -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"stdin is not UTF-8: byte {error.start}") from None
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _cut(finish: Finish) -> str:
+    """Why an answer is no whole document, and what helps."""
+    ended = {"length": "at --max-tokens", "context": "where the context was full", "stop": "at a stop string"}
+    hint = ": --max-tokens allows more" if finish.reason == "length" else ""
+    return f"the answer was cut {ended.get(finish.reason, 'by Ctrl-C')} and is no whole JSON document{hint}"
 
 
 def _edit_lines() -> None:

@@ -81,6 +81,21 @@ class Tokenizer:
         text: str = self._tokenizer.decode(ids)
         return text
 
+    def decode_each(self, many: list[list[int]]) -> list[str]:
+        """`decode` of each."""
+        texts: list[str] = self._tokenizer.decode_batch(many)
+        return texts
+
+    def token(self, token_id: int) -> str | None:
+        """A token as the vocabulary spells it; None for an id without a token."""
+        token: str | None = self._tokenizer.id_to_token(token_id)
+        return token
+
+    def token_id(self, token: str) -> int | None:
+        """The id of what the vocabulary spells so; None where there is no such token."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
     @functools.cached_property
     def special_ids(self) -> frozenset[int]:
         """The ids of special tokens, which `decode` leaves out."""
@@ -104,15 +119,9 @@ class Tokenizer:
     @property
     def mask_id(self) -> int | None:
         """The id of the token that fill-mask replaces, or None where there is no such token."""
-        if self.mask_token is None:
-            return None
-        found: int | None = self._tokenizer.token_to_id(self.mask_token)
-        return found
+        return None if self.mask_token is None else self.token_id(self.mask_token)
 
     def word(self, token_id: int) -> str | None:
         """What a token stands for in a text ("Ġhello" is "hello", "##s" stays); None for an id without a token."""
-        token: str | None = self._tokenizer.id_to_token(token_id)
-        if token is None:
-            return None
-        text: str = self._tokenizer.decode([token_id])
-        return text.strip() or token
+        token = self.token(token_id)
+        return None if token is None else self.decode([token_id]).strip() or token

@@ -1,6 +1,6 @@
-"""Install what a bundle's requirements.txt pins into a virtual environment on the device.
+"""Install what a bundle's requirements.txt pins into a virtual environment on the device; with features, theirs too.
 
-An environment is named by the digest of requirements.txt and the Python's version, so that bundles share it. It is
+An environment is named by the digests of the requirements and the Python's version, so that bundles share it. It is
 made beside its place and renamed when it is complete; its scripts name the wrong folder then, so everything is called
 as `bin/python -m`.
 """
@@ -8,11 +8,12 @@ as `bin/python -m`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeslm.bundle.manifest import Manifest
+from edgeslm.bundle.requirements import feature_requirements
 from edgeslm.cache import cache_folder
 from edgeslm.digest import json_digest
 from edgeslm.errors import ConnectionLostError, DeviceError, UnfitDeviceError
@@ -31,6 +32,8 @@ INSTALLED_BYTES: dict[tuple[str, str], int] = {
     ("openvino", "x86_64"): 312_000_000,
 }
 """What the pinned packages take on a disk, all byte code included: their wheels unpacked, measured with du."""
+FEATURE_BYTES: dict[str, int] = {"constrain": 8_000_000, "serve": 6_000_000}
+"""As above, for what a feature adds, on either architecture."""
 
 _NO_NETWORK = re.compile(
     r"name resolution|Name or service not known|Failed to establish a new connection|Network is unreachable"
@@ -50,7 +53,8 @@ else:
     sys.exit("ensurepip has no pip: neither in WHEEL_PKG_DIR nor in " + bundled)
 """
 _MAKE = """
-python=$1 work=$2 requirements=$3 wheels=$4 find_pip=$5
+python=$1 work=$2 wheels=$3 find_pip=$4
+shift 4
 rm -rf -- "$work" && mkdir -p -- "$work/tmp" || exit 1
 # Not on /tmp, which may lie in memory; and nothing is left in the user's pip cache.
 TMPDIR=$work/tmp
@@ -59,9 +63,9 @@ unset PYTHONPATH PYTHONHOME
 "$python" -m venv --without-pip "$work/venv" || exit 1
 PYTHONPATH=$("$python" -c "$find_pip") || exit 1
 export PYTHONPATH
-set -- --no-compile --no-cache-dir --disable-pip-version-check --no-input --require-hashes --only-binary=:all:
-if [ -n "$wheels" ]; then set -- "$@" --no-index --find-links "$wheels"; fi
-exec "$work/venv/bin/python" -m pip install "$@" -r "$requirements"
+set -- --no-compile --no-cache-dir --disable-pip-version-check --no-input --require-hashes --only-binary=:all: "$@"
+if [ -n "$wheels" ]; then set -- --no-index --find-links "$wheels" "$@"; fi
+exec "$work/venv/bin/python" -m pip install "$@"
 """
 
 _PLACE = 'rm -rf -- "$2" && mkdir -p -- "${2%/*}" && mv -- "$1/venv" "$2" && rm -rf -- "$1"'
@@ -79,9 +83,10 @@ class Environment:
         return f"{self.folder}/bin/python"
 
 
-def environment_folder(base: str, manifest: Manifest, python: Python) -> str:
-    """Where the environment of a bundle goes."""
-    key = json_digest([manifest.files[REQUIREMENTS].sha256, python.version, manifest.target.cpu.arch])
+def environment_folder(base: str, manifest: Manifest, python: Python, features: Sequence[str] = ()) -> str:
+    """Where the environment of a bundle goes, with what these features need as well."""
+    pinned = [manifest.files[name].sha256 for name in _requirements(features)]
+    key = json_digest([*pinned, python.version, manifest.target.cpu.arch])
     return f"{base}/venvs/{key[:16]}"
 
 
@@ -98,9 +103,10 @@ async def install(
     python: Python,
     *,
     vendored: bool,
+    features: Sequence[str] = (),
     announce: Callable[[str], None] = lambda line: None,
 ) -> Environment:
-    """Make the environment `folder` for the bundle that lies unpacked in `bundle`.
+    """Make the environment `folder` for the bundle that lies unpacked in `bundle`, with what `features` need as well.
 
     `vendored`: the bundle brings its wheels. pip's log is kept in edgeslm's cache folder when it fails. Raises
     DeviceError with its last lines, UnfitDeviceError on a full disk.
@@ -117,7 +123,8 @@ async def install(
             announce("unpacking them")
 
     wheels = f"{bundle}/wheels" if vendored else ""
-    script = ["sh", "-c", f"exec 2>&1\n{_MAKE}", "sh", python.path, work, f"{bundle}/{REQUIREMENTS}", wheels, _FIND_PIP]
+    listed = [part for name in _requirements(features) for part in ("-r", f"{bundle}/{name}")]
+    script = ["sh", "-c", f"exec 2>&1\n{_MAKE}", "sh", python.path, work, wheels, _FIND_PIP, *listed]
     try:
         ended = await run_program(
             connection,
@@ -140,6 +147,10 @@ async def install(
             await run_script(connection, 'rm -rf -- "$1"', work, doing="removing what was installed")
         raise
     return Environment(folder, True)
+
+
+def _requirements(features: Sequence[str]) -> list[str]:
+    return [REQUIREMENTS, *(feature_requirements(feature) for feature in sorted(features))]
 
 
 def _failed(connection: Connection, ended: Ended, log: str, vendored: bool) -> DeviceError:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeslm.bundle.inspect import Inspection
 from edgeslm.bundle.manifest import Manifest
-from edgeslm.bundle.requirements import OLDEST_GLIBC
+from edgeslm.bundle.requirements import FEATURE_GLIBC, OLDEST_GLIBC
 from edgeslm.formats.archive import Archive
 from edgeslm.remote.connection import Connection
 from edgeslm.remote.copying import Copied, CopyPlan, ask_digests, copy, plan_copy, wanted_members
 from edgeslm.remote.install import (
+    FEATURE_BYTES,
     INSTALLED_BYTES,
     Environment,
     environment_folder,
@@ -51,8 +52,10 @@ async def survey(
     remote_dir: str,
     subfolder: str,
     earlier: str | None = None,
+    features: Sequence[str] = (),
 ) -> Survey:
     """Look at the device before anything is copied. `earlier` is a subfolder whose files the new one starts from.
+    `features` are those whose packages are to be installed as well.
 
     Raises UnfitDeviceError with everything that is amiss.
     """
@@ -61,30 +64,36 @@ async def survey(
     folder = f"{facts.folder}/{subfolder}"
     python = facts.python
     installed = python is not None and await is_installed(
-        connection, environment_folder(facts.folder, manifest, python)
+        connection, environment_folder(facts.folder, manifest, python, features)
     )
     plan = await _plan(connection, archive, manifest, folder, python, installed=installed)
     if earlier is not None and not plan.unchanged:
         start = f"{facts.folder}/{earlier}"
         plan = await _plan(connection, archive, manifest, start, python, installed=installed)
     runtime, arch = manifest.model.runtime, manifest.target.cpu.arch
+    install_bytes = INSTALLED_BYTES[runtime, arch] + sum(FEATURE_BYTES[feature] for feature in features)
     needs = Needs(
         arch=arch,
         device=manifest.target.title,
         runtime=runtime,
-        glibc=OLDEST_GLIBC[runtime, arch],
+        glibc=max([OLDEST_GLIBC[runtime, arch], *(FEATURE_GLIBC[feature] for feature in features)]),
         copy_bytes=plan.upload_bytes,
-        install_bytes=0 if installed else INSTALLED_BYTES[runtime, arch],
+        install_bytes=0 if installed else install_bytes,
     )
     return Survey(facts.folder, folder, facts, require_fit(connection.address, facts, needs))
 
 
 async def set_up(
-    connection: Connection, archive: Archive, inspection: Inspection, found: Survey, announce: Announce
+    connection: Connection,
+    archive: Archive,
+    inspection: Inspection,
+    found: Survey,
+    announce: Announce,
+    features: Sequence[str] = (),
 ) -> Prepared:
     """Copy and install, under the device's lock: what the survey saw is compared once more."""
     manifest = inspection.manifest
-    place = environment_folder(found.base, manifest, found.python)
+    place = environment_folder(found.base, manifest, found.python, features)
     installed = await is_installed(connection, place)
     plan = await _plan(connection, archive, manifest, found.folder, found.python, installed=installed)
     if plan.upload:
@@ -96,7 +105,9 @@ async def set_up(
         return Prepared(found.folder, Environment(place, made=False), copied)
     vendored = any(name.startswith("wheels/") for name in manifest.files)
     announce(f"installing packages {'from the bundle' if vendored else 'with pip'} (Python {found.python.version})")
-    environment = await install(connection, found.folder, place, found.python, vendored=vendored, announce=announce)
+    environment = await install(
+        connection, found.folder, place, found.python, vendored=vendored, features=features, announce=announce
+    )
     return Prepared(found.folder, environment, copied)
 
 

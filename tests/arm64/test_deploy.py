@@ -232,6 +232,21 @@ def test_several_devices_at_once_and_one_fails(
     assert "ssh enabled" in told.json["deployed"][1]["hint"]
 
 
+def test_features_are_installed_with_a_release(deploy: Deploy, device: Device, versions: list[Path]) -> None:
+    assert entry(deploy(versions[0], device, "--with", "serve", "--json")).current is not None
+    python = device.home / MODEL / "current/venv/bin/python"
+    found = subprocess.run([python, "-c", "import uvicorn, numpy"], capture_output=True, text=True, check=False)
+    assert found.stderr == ""
+    assert answers(device)
+    for flags, status, told in (
+        (("--with", "nothing"), 2, "there is no feature 'nothing' -> known: constrain, serve"),
+        (("--with", "constrain"), 3, "has no requirements-constrain.txt"),
+    ):
+        refused = deploy(versions[0], device, *flags)
+        assert refused.status == status
+        assert told in " ".join(refused.stderr.split())
+
+
 def test_a_device_named_twice_is_a_mistake(deploy: Deploy, device: Device, versions: list[Path]) -> None:
     answer = deploy(versions[0], device, device.address, "--json")
     assert answer.status == 2

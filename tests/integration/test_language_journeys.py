@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.conftest import ROOT, Answer
@@ -71,6 +72,27 @@ def test_greedy_text_is_the_one_its_author_published(build: Callable[..., Answer
     streamed = edgeslm("run", bundle, "--prompt", "", "--max-tokens", "60")
     assert generation["text"].startswith(streamed.stdout.rstrip("\n"))
     assert streamed.stdout.startswith("Once upon a time, there was a little girl named Lily.")
+
+
+@needs_stories
+def test_a_writer_of_stories_fills_in_a_schema(build: Callable[..., Answer], edgeslm: Edgeslm, tmp_path: Path) -> None:
+    """It never saw JSON, nor a token that is a brace."""
+    properties = {
+        "name": {"type": "string", "pattern": "^[A-Z][a-z]{2,7}$"},
+        "animals": {"type": "array", "items": {"enum": ["cat", "dog"]}, "minItems": 1, "maxItems": 2},
+        "age": {"type": "integer", "minimum": 3, "maximum": 5},
+    }
+    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    file = tmp_path / "schema.json"
+    file.write_text(json.dumps(schema))
+    prompt = ("--prompt", "Once upon a time, there was a little girl named", "--json-schema", str(file))
+    for flags in ((), ("--temperature", "1.5", "--top-k", "20", "--seed", "4")):
+        answer = edgeslm("run", build("int8").json["bundle"], *prompt, *flags, "--json")
+        assert answer.status == 0, answer.stderr
+        assert answer.stderr == ""
+        generation = answer.json["generation"]
+        jsonschema.validate(json.loads(generation["text"]), schema)
+        assert generation["finish_reason"] == "stop"
 
 
 @needs_stories

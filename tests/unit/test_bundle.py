@@ -19,7 +19,7 @@ from edgeslm.bundle.host_cpu import host_cpu_features
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.bundle.linux import bundle_path, reject_existing
 from edgeslm.bundle.manifest import Manifest, parse_manifest
-from edgeslm.bundle.requirements import PINNED, PYTHONS, requirements_file
+from edgeslm.bundle.requirements import CHAT, PINNED, PYTHONS, RUNTIMES, requirements_file
 from edgeslm.errors import BundleError, StorageError, ToolchainError
 from tests.unit.tiny_build import TinyBuild, tiny_build
 
@@ -53,7 +53,7 @@ def test_the_members_are_those_of_the_format(build: TinyBuild, tmp_path: Path) -
         assert opened.namelist()[0] == "manifest.json"
     device = {f"edgeslm_device/{file.relative_to(linux.DEVICE)}" for file in linux.DEVICE.rglob("*.py")}
     assert names == device | {
-        "manifest.json", "README.md", "LICENSE", "MODEL_CARD.md", "requirements.txt",
+        "manifest.json", "README.md", "LICENSE", "MODEL_CARD.md", "requirements.txt", "requirements-serve.txt",
         "model/layers.json", "model/model.tflite", "tokenizer/tokenizer.json",
     }  # fmt: skip
     assert "edgeslm_device/__init__.py" in device
@@ -259,8 +259,9 @@ def test_requirements_pin_every_package_by_hash(runtime: str, arch: str) -> None
     assert len(packages) == sum(1 for line in requirements.splitlines() if line[0] not in " #")
     versions = {name: version for name, version, _ in packages}
     assert set(PINNED[runtime]) <= set(versions)
-    compiled = {"chat": "markupsafe"}.get(runtime, runtime)  # a wheel for each Python
-    assert len(next(hashes for name, _, hashes in packages if name == compiled).split("\\\n")) == len(PYTHONS) + 1
+    if runtime in RUNTIMES or runtime == CHAT:
+        compiled = {"chat": "markupsafe"}.get(runtime, runtime)  # a wheel for each Python
+        assert len(next(hashes for name, _, hashes in packages if name == compiled).split("\\\n")) == len(PYTHONS) + 1
     assert "://" not in requirements
     constraints = dict(
         line.split("==") for line in (ROOT / "scripts" / "constraints.txt").read_text().lower().split() if "==" in line
@@ -269,30 +270,50 @@ def test_requirements_pin_every_package_by_hash(runtime: str, arch: str) -> None
         assert versions[name] == constraints[name], f"scripts/pins.py must be run again: {name}"
 
 
-def wheel_files(folder: Path) -> tuple[bytes, dict[str, bytes]]:
-    contents = {"a-1-py3-none-any.whl": b"wheel a", "b-2-py3-none-any.whl": b"wheel b"}
-    hashes = [
-        f"{n}==1 --hash=sha256:{hashlib.sha256(c).hexdigest()}" for n, c in zip("ab", contents.values(), strict=True)
-    ]
-    return "\n".join(hashes).encode(), contents
+def test_optional_features_are_pinned_beside_the_runtime(build: TinyBuild, tmp_path: Path) -> None:
+    """For the tasks they are for: a model of plain arrays has none of them."""
+    found = {}
+    for task in ("embedding", "generation", "classification", "tensors"):
+        checkpoint = dataclasses.replace(build.checkpoint, task=task)
+        path = dataclasses.replace(build, checkpoint=checkpoint).write(tmp_path / task).path
+        names = inspect_bundle(path).manifest.files
+        found[task] = {name for name in names if name.startswith("requirements-")}
+        for name in found[task]:
+            assert member(path, name) == requirements_file(name[13:-4], "aarch64").read_bytes()
+    serve, constrain = "requirements-serve.txt", "requirements-constrain.txt"
+    assert found == {
+        "embedding": {serve}, "generation": {serve, constrain}, "classification": set(), "tensors": set()
+    }  # fmt: skip
+
+
+def wheel_files() -> tuple[list[bytes], dict[str, bytes]]:
+    """A line of requirements for each of the wheels."""
+    contents = {f"{name}-1-py3-none-any.whl": f"wheel {name}".encode() for name in "abc"}
+    return [
+        f"{n[0]}==1 --hash=sha256:{hashlib.sha256(c).hexdigest()}\n".encode() for n, c in contents.items()
+    ], contents
 
 
 def test_vendored_wheels_are_downloaded_once_and_checked(
     build: TinyBuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requirements, contents = wheel_files(tmp_path)
+    lines, contents = wheel_files()
     runs: list[list[str]] = []
 
     def pip(command: list[str], log: Path, **_: object) -> None:
         runs.append(command)
+        listed = Path(command[command.index("-r") + 1]).read_text()
         for name, content in contents.items():
-            Path(command[command.index("-d") + 1], name).write_bytes(content)
+            if f"{name[0]}==" in listed:
+                Path(command[command.index("-d") + 1], name).write_bytes(content)
 
     monkeypatch.setenv("EDGESLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(wheels, "run_tool", pip)
-    monkeypatch.setattr(linux, "read_requirements", lambda *_, **__: requirements)
+    monkeypatch.setattr(linux, "read_requirements", lambda *_, **__: lines[0] + lines[1])
+    # What a feature needs as well: a device without network may want it later.
+    monkeypatch.setattr(linux, "read_optional_requirements", lambda *_: {"requirements-more.txt": lines[2]})
     bundle = build.write(tmp_path / "out", vendor_wheels=True)
-    assert len(runs) == len(PYTHONS)
+    assert len(runs) == 2 * len(PYTHONS)
     assert "--require-hashes" in runs[0]
     assert f"manylinux2014_{build.target.cpu.arch}" in runs[0]
     assert {n for n in inspect_bundle(bundle.path).files if n.startswith("wheels/")} == {
@@ -300,7 +321,7 @@ def test_vendored_wheels_are_downloaded_once_and_checked(
     }
     assert "--no-index --find-links Tiny-Encoder-v1-rpi4-int8/wheels -r" in text(bundle.path, "README.md")
     build.write(tmp_path / "again", vendor_wheels=True)
-    assert len(runs) == len(PYTHONS)
+    assert len(runs) == 2 * len(PYTHONS)
 
     contents["a-1-py3-none-any.whl"] = b"another wheel"
     monkeypatch.setenv("EDGESLM_CACHE", str(tmp_path / "other_cache"))

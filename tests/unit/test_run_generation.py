@@ -127,6 +127,23 @@ def test_a_long_prompt_is_told_or_cut(bundle: Callable[..., Path], launch: Launc
     assert json.loads(out)["generation"]["prompt_tokens"] == 20
 
 
+def test_a_schema_holds_the_answer(bundle: Callable[..., Path], launch: Launch, tmp_path: Path) -> None:
+    path = bundle(tokenizer="bytelevel", context=512, fake={"context": 512})
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"é": {"enum": [7]}}, "required": ["é"], "maxProperties": 1}')
+    status, out, err = finished(launch(path, "--prompt", "On", "--json-schema", str(schema)))
+    assert (status, err) == (0, "")
+    assert json.loads(out) == {"é": 7}
+    status, out, err = finished(
+        launch(path, "--prompt", "On", "--json-schema", str(schema), "--max-tokens", "2", "--json")
+    )
+    assert status == 0
+    assert json.loads(out)["generation"]["finish_reason"] == "length"
+    assert err == (
+        "warning: the answer was cut at --max-tokens and is no whole JSON document: --max-tokens allows more\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -136,6 +153,7 @@ def test_a_long_prompt_is_told_or_cut(bundle: Callable[..., Path], launch: Launc
         (["--prompt", "a", "--max-tokens", "0"], "max_tokens is 0; it must be at least 1"),
         (["--text", "a"], "generates text: --text is for other models"),
         (["--file", "a"], "generates text: --file is for other models"),
+        (["--prompt", "a", "--json-schema", "nowhere.json"], "nowhere.json cannot be read: No such file or directory"),
         (["--prompt", "a", "--chat"], "refuses these messages in line 2: no"),
     ],
 )
