@@ -151,6 +151,16 @@ class Found(_Answer):
     install: str | None
 
 
+class ServeAnswer(_Answer):
+    """`edgeslm serve --json`, once it answers"""
+
+    name: str
+    task: str
+    url: str  # what clients are given as their base
+    key: bool  # whether they must send an API key
+    local: bool  # whether only this machine reaches it
+
+
 class DoctorAnswer(_Answer):
     """`edgeslm doctor --json`"""
 

@@ -24,6 +24,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "build": answers.BuildAnswer,
     "inspect": answers.InspectAnswer,
     "run": answers.RunAnswer,
+    "serve": answers.ServeAnswer,
     "probe": ProbeReport,
     "probe-several": ProbeAnswer,
     "compare": CompareAnswer,

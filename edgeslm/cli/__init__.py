@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, compare, deploy, doctor, inspect, plan, probe, run, targets
+from edgeslm.cli import build, compare, deploy, doctor, inspect, plan, probe, run, serve, targets
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -38,6 +38,7 @@ for command in (
     build.build,
     inspect.inspect,
     run.run,
+    serve.serve,
     probe.probe,
     compare.compare,
     deploy.deploy,

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DeviceError, UsageError
+from .systemd import tell_systemd
 
 MAX_LINE = 1 << 20
 """Bytes; a model reads a few hundred words of it."""
@@ -50,7 +51,7 @@ def run_listen(options: argparse.Namespace) -> int:
         with listening(model, options.socket) as server:
             sys.stdout.write(f"{model.name} ({model.task}) listens on {options.socket}\n")
             sys.stdout.flush()
-            _tell_systemd("READY=1")
+            tell_systemd("READY=1")
             server.serve_forever(poll_interval=0.2)
     return 0
 
@@ -170,11 +171,3 @@ def _remove_stale(path: Path) -> None:
         except OSError as error:
             raise UsageError(f"the socket {path} cannot be made: {error.strerror}", "name another path") from None
     raise UsageError(f"somebody listens on {path} already", "stop it, or name another path")
-
-
-def _tell_systemd(state: str) -> None:
-    """What a unit with Type=notify waits for."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sink:
-            sink.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)

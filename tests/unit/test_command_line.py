@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"torch", "transformers", "onnx", "onnx_ir", "openvino", "nncf", "ai_edge_litert", "numpy", "pydantic", "rich"}
-HEAVY |= {"matplotlib", "jinja2", "asyncssh", "asyncio"}
+HEAVY |= {"matplotlib", "jinja2", "asyncssh", "asyncio", "starlette", "uvicorn", "prometheus_client"}
 
 
 def edgeslm(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["targets", "plan", "build", "inspect", "run", "probe", "compare", "deploy", "doctor"]
+    "command", ["targets", "plan", "build", "inspect", "run", "serve", "probe", "compare", "deploy", "doctor"]
 )
 def test_every_command_has_help(command: str) -> None:
     done = edgeslm(command, "--help")
