@@ -22,6 +22,7 @@ from edgeslm.artifacts import (
 from edgeslm.backends import load_backend, missing_backends
 from edgeslm.bundle import linux
 from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
+from edgeslm.demos import find_demo
 from edgeslm.errors import ConfigError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
@@ -88,7 +89,7 @@ def plan(request: BuildRequest) -> Decision:
             )
         calibration = scoring = None
     else:
-        calibration, scoring = texts.load_texts(request.calibration, request.eval)
+        calibration, scoring = _texts(request)
     converter = find_converter(request.converter)
     asked = (request.scheme, request.backend, converter)
     if checkpoint.decoder is None:
@@ -97,6 +98,13 @@ def plan(request: BuildRequest) -> Decision:
         kv_cache = find_kv_cache(request.kv_cache)
         decided = decide_language(target, checkpoint, lengths[0], kv_cache, missing_backends(converter), *asked)
     return Decision(target, checkpoint, decided, calibration, scoring)
+
+
+def _texts(request: BuildRequest) -> tuple[texts.Texts, texts.Texts]:
+    """What the user gave; what a demo brings of its own; the built-in texts."""
+    demo = find_demo(request.model)
+    own = (demo.calibration, demo.evaluation) if demo else (None, None)
+    return texts.load_texts(request.calibration or own[0], request.eval or own[1])
 
 
 def build(request: BuildRequest, announce: Announce) -> BuildReport:

@@ -1,8 +1,8 @@
-"""The main job, end to end: build the demo model for a Raspberry Pi 4, check it, run it once, probe it; then a language
-model that talks.
+"""The main job, end to end: build the demo model for a Raspberry Pi 4, check it, run it once, probe it; then two
+language models, one that turns a request into a call and one that talks.
 
-The probe's table is of this machine, in milliseconds, and of an emulated Raspberry Pi 4, in instructions. The language
-model is stories260k, which is no part of this repository: without it the demo says how to build one's own.
+The probe's table is of this machine, in milliseconds, and of an emulated Raspberry Pi 4, in instructions. The one that
+talks is stories260k, which is no part of this repository: without it the demo says how to build one's own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EDGESLM = str(Path(sys.executable).with_name("edgeslm"))
 OUT = "build/demo"
 STORIES = ROOT.parent / "shared" / "models" / "stories260k"
+UTTERANCE = "Will it rain in Boston tomorrow?"
 TEXTS = ("How do I reset my password?", "I forgot my login and cannot sign in.", "The soup needs more salt.")
 
 
@@ -56,7 +57,7 @@ def main() -> int:
     for name, value in rows:
         print(f"  {name:<17} {value}")
     sys.stdout.flush()
-    status = probe(built["bundle"]) or talk()
+    status = probe(built["bundle"]) or assist() or talk()
     print("\nNext, with your own checkpoint:\n  .venv/bin/edgeslm build --target rpi4 --model PATH/TO/CHECKPOINT")
     print(f"Look inside:\n  .venv/bin/edgeslm inspect {built['bundle']}\nOther devices:\n  .venv/bin/edgeslm targets")
     print(f"On a board:\n  .venv/bin/edgeslm probe {built['bundle']} --via ssh://pi@raspberrypi")
@@ -73,6 +74,22 @@ def probe(bundle: str) -> int:
     command = [EDGESLM, "probe", bundle, *ways, "--runs", "30", "--length", "16"]
     print("\n$ edgeslm", *command[1:], flush=True)
     return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def assist() -> int:
+    """The assistant that comes with edgeslm, asked for something."""
+    command = [EDGESLM, "build", "--target", "rpi4", "--demo", "assistant", "-o", OUT, "--force", "--json"]
+    print("\n$ edgeslm build --target rpi4 --demo assistant", flush=True)
+    built = run_json(command)
+    perplexity = built["fidelity"]["perplexity"]
+    print(
+        f"  {built['model_bytes'] / 1e6:.2f} MB, perplexity {perplexity['compiled']:.4f}, "
+        f"PyTorch's {perplexity['reference']:.4f}"
+    )
+    print(f'\n$ edgeslm run {built["bundle"]} --chat --prompt "{UTTERANCE}"', flush=True)
+    return subprocess.run(
+        [EDGESLM, "run", built["bundle"], "--chat", "--prompt", UTTERANCE], cwd=ROOT, check=False
+    ).returncode
 
 
 def talk() -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeslm.cli.console import announce_stage, megabytes, note, print_json, print_table, warn
-from edgeslm.cli.request import request_options
+from edgeslm.cli.request import chosen_model, request_options
 
 if TYPE_CHECKING:
     from edgeslm.answers import BuildAnswer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @request_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def build(as_json: bool, eval_: Path | None, **flags: object) -> None:
+def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None, **flags: object) -> None:
     """Build a bundle for a device and report how faithful it is.
 
     Exit status 7 and no bundle when a fidelity gate is missed.
@@ -26,7 +26,8 @@ def build(as_json: bool, eval_: Path | None, **flags: object) -> None:
     from edgeslm.answers import build_answer
     from edgeslm.report import report_path
 
-    report = api.build(eval=eval_, announce=announce_stage, **flags)  # type: ignore[arg-type]  # click checked the types
+    chosen = chosen_model(model, demo)
+    report = api.build(model=chosen, eval=eval_, announce=announce_stage, **flags)  # type: ignore[arg-type]  # click checked the types
     for warning in report.plan.warnings:
         warn(warning)
     if report.below_gate:
@@ -35,10 +36,12 @@ def build(as_json: bool, eval_: Path | None, **flags: object) -> None:
     if as_json:
         print_json(answer)
     else:
-        _print_report(answer, report_path(report.bundle.path))
+        generation = report.checkpoint.generation
+        talks = generation is not None and generation.chat_template is not None
+        _print_report(answer, report_path(report.bundle.path), talks)
 
 
-def _print_report(answer: BuildAnswer, kept: Path) -> None:
+def _print_report(answer: BuildAnswer, kept: Path, talks: bool) -> None:
     for reason in answer.notes:
         note(f"  note: {reason}")
     fidelity = answer.fidelity
@@ -84,5 +87,5 @@ def _print_report(answer: BuildAnswer, kept: Path) -> None:
             ["report", str(kept)],
         ],
     )
-    given = "--prompt" if answer.task == "generation" else "--text"
-    note(f"\nnext: edgeslm run {answer.bundle} {given} '…'")
+    given = "--prompt '…'" if answer.task == "generation" else "--text '…'"
+    note(f"\nnext: edgeslm run {answer.bundle} {given}" + (" --chat" if talks else ""))

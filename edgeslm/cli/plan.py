@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
-from edgeslm.cli.request import request_options
+from edgeslm.cli.request import chosen_model, request_options
 
 if TYPE_CHECKING:
     from edgeslm.pipeline import Decision
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 @click.command()
 @request_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def plan(as_json: bool, eval_: Path | None, **flags: object) -> None:
+def plan(as_json: bool, eval_: Path | None, model: str | None, demo: str | None, **flags: object) -> None:
     """Print what `build` would do with the same flags, and why. Does nothing."""
     from edgeslm import pipeline
     from edgeslm.answers import plan_answer
     from edgeslm.pipeline import BuildRequest
 
-    decision = pipeline.plan(BuildRequest(eval=eval_, **flags))  # type: ignore[arg-type]  # click checked the types
+    request = BuildRequest(model=chosen_model(model, demo), eval=eval_, **flags)  # type: ignore[arg-type]  # click checked the types
+    decision = pipeline.plan(request)
     for warning in decision.plan.warnings:
         warn(warning)
     if as_json:

@@ -32,6 +32,26 @@ def _complete_converter(context: click.Context, parameter: click.Parameter, inco
     return [CompletionItem(name) for name in ("edgeslm", "onnx2tf") if name.startswith(incomplete)]
 
 
+def _complete_demo(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from edgeslm.demos import DEMOS
+
+    return [CompletionItem(name) for name in DEMOS if name.startswith(incomplete)]
+
+
+def chosen_model(model: str | None, demo: str | None) -> str:
+    """What --model and --demo ask for together. Raises ConfigError where that is two models, or none."""
+    from edgeslm.demos import DEMOS
+    from edgeslm.errors import ConfigError
+
+    if demo is None:
+        return model or "demo"
+    if model is not None:
+        raise ConfigError("--model and --demo exclude each other", "leave one of them out")
+    if demo not in DEMOS:
+        raise ConfigError(f"no demo is named {demo!r}", f"known: {', '.join(DEMOS)}")
+    return DEMOS[demo]
+
+
 def request_options(command: F) -> F:
     """Add every flag of a build request to a click command."""
     for option in reversed(_OPTIONS):
@@ -42,9 +62,12 @@ def request_options(command: F) -> F:
 _OPTIONS = (
     click.option("--target", "-t", required=True, metavar="T", shell_complete=_complete_target,
                  help="The device: a name from `edgeslm targets`, or a target file (PATH.toml)."),
-    click.option("--model", "-m", default="demo", metavar="M", show_default=True,
+    click.option("--model", "-m", metavar="M",
                  help="A Hugging Face checkpoint folder (encoder or decoder), or module:function returning "
                  "(nn.Module, example inputs)."),
+    click.option("--demo", metavar="D", shell_complete=_complete_demo,
+                 help="In place of --model: minilm, a sentence encoder (the default), or assistant, a language model "
+                 "that turns requests into JSON calls."),
     click.option("--scheme", "-s", metavar="S", shell_complete=_complete_scheme,
                  help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target."),
     click.option("--backend", metavar="B", shell_complete=_complete_backend,

