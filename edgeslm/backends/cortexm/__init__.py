@@ -1,0 +1,1 @@
+"""Ahead-of-time C for Arm Cortex-M."""

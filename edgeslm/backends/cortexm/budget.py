@@ -1,0 +1,135 @@
+"""What a firmware takes of a microcontroller's flash and RAM, by item, before anything is compiled.
+
+Weights, tokenizer, KV cache and arena are exact; code is what builds for each kind of core took (measured), and the
+linker's map is held to the sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeslm.artifacts import Precision
+from edgeslm.backends.cortexm.language import LanguageProgram
+from edgeslm.backends.cortexm.memory import Buffer
+from edgeslm.backends.cortexm.variant import Variant, choose_variant
+from edgeslm.cost.memory import Budget
+from edgeslm.errors import DoesNotFitError
+from edgeslm.target import Target
+
+KIB = 1024
+FIRMWARE_RAM = 1448
+"""Receiver, tokenizer, counters: what the firmware keeps besides the model's state and the prompt."""
+PROMPT_BYTES = 4
+"""Of RAM for each position: the prompt's tokens."""
+CALL_BYTES = 32
+"""Of code for each call in the schedule."""
+CODE_BYTES = {
+    ("fixed", "int8"): 11_250,
+    ("fixed", "int4"): 12_000,
+    ("plain", "fp32"): 10_000,
+    ("plain", "int8"): 11_700,
+    ("plain", "int4"): 12_500,
+    ("dsp", "fp32"): 10_000,
+    ("dsp", "int8"): 11_700,
+    ("dsp", "int4"): 12_500,
+    ("mve", "fp32"): 10_000,
+    ("mve", "int8"): 10_900,
+    ("mve", "int4"): 11_700,
+}
+"""Kernels, tokenizer, protocol, start-up, by the kind of kernels and the matrices' precision: stories260k, compiled by
+arm-none-eabi-gcc 12.2."""
+
+
+@dataclass(frozen=True)
+class FirmwareBudget:
+    """Bytes by item, against what the target has."""
+
+    flash: dict[str, int]
+    ram: dict[str, int]
+    flash_available: int
+    ram_available: int
+    arena: tuple[tuple[Buffer, int], ...] = ()  # buffers of activations and their offsets, in order
+
+    @property
+    def summary(self) -> Budget:
+        """In the words of other targets."""
+        flash, cache = self.flash, self.ram["kv cache"]
+        return Budget(
+            weights=flash["weights"],
+            expansion=-flash["weights"],  # they stay in flash
+            runtime=self.ram_bytes - cache,
+            available=self.ram_available,
+            storage=self.flash_bytes,
+            storage_available=self.flash_available,
+            cache=cache,
+        )
+
+    @property
+    def flash_bytes(self) -> int:
+        return sum(self.flash.values())
+
+    @property
+    def ram_bytes(self) -> int:
+        return sum(self.ram.values())
+
+    @property
+    def fits(self) -> bool:
+        return self.flash_bytes <= self.flash_available and self.ram_bytes <= self.ram_available
+
+
+def firmware_budget(
+    target: Target, planned: LanguageProgram, precision: Precision, tokenizer_bytes: int, stack_bytes: int
+) -> FirmwareBudget:
+    """`precision` is that of most matrices."""
+    program, variant = planned.program, choose_variant(target.cpu.isa)
+    calls = sum(len(part.calls) for part in program.parts)
+    return FirmwareBudget(
+        flash={
+            "code": CODE_BYTES[kind_of(variant), precision] + CALL_BYTES * calls,
+            "weights": program.weight_bytes + program.table_bytes,
+            "tokenizer": tokenizer_bytes,
+        },
+        ram={
+            "kv cache": planned.all_cache_bytes,
+            "activations": planned.memory.bytes,
+            "prompt": PROMPT_BYTES * planned.context,
+            "stack": stack_bytes,
+            "firmware": FIRMWARE_RAM,
+        },
+        flash_available=target.memory.storage_kib * KIB,
+        ram_available=target.memory.ram_kib * KIB,
+        arena=tuple(planned.memory.placed),
+    )
+
+
+def kind_of(variant: Variant) -> str:
+    """Which of CODE_BYTES."""
+    return "fixed" if variant.fixed else "mve" if variant.mve else "dsp" if variant.dsp else "plain"
+
+
+def require_fit(name: str, target: Target, budget: FirmwareBudget, hint: str) -> None:
+    """Raise DoesNotFitError with the table, and by how much."""
+    if budget.fits:
+        return
+    needs = (
+        ("flash", budget.flash, budget.flash_bytes, budget.flash_available),
+        ("RAM", budget.ram, budget.ram_bytes, budget.ram_available),
+    )
+    short = [
+        f"{kib(need)} KiB {kind}, has {kib(have)}: {kib(need - have)} too much"
+        for kind, _, need, have in needs
+        if need > have
+    ]
+    rows = [
+        f"         {kind:5} {kib(need)} of {kib(have)} KiB: "
+        + "   ".join(f"{item} {kib(size)}" for item, size in items.items())
+        for kind, items, need, have in needs
+    ]
+    raise DoesNotFitError(
+        f"{name} does not fit {target.name}: needs " + "; ".join(short) + "\n" + "\n".join(rows), hint
+    )
+
+
+def kib(count: int) -> str:
+    """Tenths below 100."""
+    return f"{count / KIB:,.1f}" if count < 100 * KIB else f"{count / KIB:,.0f}"

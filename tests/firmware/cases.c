@@ -1,0 +1,110 @@
+#include "cases.h"
+
+#include "edgeslm_kernels.h"
+
+/* A case: bytes that follow | kernel | repeats | arguments (8) | count of buffers | for each: bytes, data (filled up to 4). */
+enum { MOST_BYTES = 384 * 1024, MOST_BUFFERS = 6, ARGUMENTS = 8 };
+
+static uint32_t memory[MOST_BYTES / 4];
+
+#if EDGESLM_FIXED
+#define REAL(bits) ((edgeslm_real)(bits))
+#define EPSILON(bits) (bits)
+#else
+static float as_float(uint32_t bits) {
+  union {
+    uint32_t bits;
+    float value;
+  } both = {bits};
+  return both.value;
+}
+#define REAL(bits) as_float(bits)
+#define EPSILON(bits) as_float(bits)
+#endif
+
+static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
+  edgeslm_attention_shape shape = {0};
+  switch (kernel) {
+    case 0: edgeslm_quantize_row(b[0], b[1], a[0], a[1]); break;
+    case 1: edgeslm_gemv_i8(b[0], b[1], b[2], a[0], a[1], a[2]); break;
+    case 2: edgeslm_gemv_i4(b[0], b[1], b[2], a[0], a[1], a[2], a[3]); break;
+#if !EDGESLM_FIXED
+    case 3: edgeslm_gemv_f32(b[0], b[1], b[2], a[0], a[1], a[2]); break;
+    case 7: edgeslm_row_f32(b[0], b[1], a[0], a[1], a[2]); break;
+#endif
+    case 4:
+      edgeslm_gemv_i8_requant(b[0], b[1], b[2], b[3], a[0], a[1], (int32_t)a[2], (int32_t)a[3], (int32_t)a[4]);
+      break;
+    case 5: edgeslm_row_i8(b[0], b[1], a[0], a[1], a[2]); break;
+    case 6: edgeslm_row_i4(b[0], b[1], a[0], a[1], a[2], a[3]); break;
+    case 8: edgeslm_rmsnorm(b[0], b[1], b[2], a[0], EPSILON(a[1])); break;
+    case 9: edgeslm_layernorm(b[0], b[1], b[2], a[2] ? b[3] : NULL, a[0], EPSILON(a[1])); break;
+    case 10: edgeslm_rope_angles(b[0], b[1], a[0], a[1]); break;
+    case 11: edgeslm_rope(b[0], b[1], a[0], a[1], a[2]); break;
+    case 12: /* keys and values go into their caches from a stream of all positions; then the last q attends */
+      shape.heads = (uint16_t)a[0];
+      shape.kv_heads = (uint16_t)a[1];
+      shape.head_dim = (uint16_t)a[2];
+      shape.context = a[3];
+      shape.cache = (uint16_t)a[4];
+      shape.score_scale = REAL(a[7]);
+      for (uint32_t p = 0; p < a[6]; p++) {
+        uint32_t row = p * shape.kv_heads * shape.head_dim;
+        edgeslm_cache_store(b[3], (edgeslm_real *)b[2] + row, &shape, p);
+        edgeslm_cache_store(b[4], (edgeslm_real *)b[2] + a[6] * shape.kv_heads * shape.head_dim + row, &shape, p);
+      }
+      edgeslm_attention(b[0], b[1], b[3], b[4], b[5], &shape, a[5], a[6]);
+      break;
+    case 13: edgeslm_add(b[0], b[1], a[0]); break;
+    case 14: edgeslm_scale(b[0], REAL(a[1]), a[0]); break;
+    case 15: edgeslm_softmax(b[0], a[0]); break;
+    case 16: edgeslm_silu_mul(b[0], b[1], b[2], a[0]); break;
+    case 17: edgeslm_gelu_tanh_mul(b[0], b[1], b[2], a[0]); break;
+    case 18: edgeslm_silu(b[0], a[0]); break;
+    case 19: edgeslm_gelu_tanh(b[0], a[0]); break;
+    case 20: edgeslm_gelu_erf(b[0], a[0]); break;
+    case 21: edgeslm_tanh(b[0], a[0]); break;
+    case 22: edgeslm_relu(b[0], a[0]); break;
+    case 23: *(uint32_t *)b[0] = edgeslm_argmax(b[1], a[0]); break;
+    case 24: /* attention alone: the caches are what they are */
+      shape.heads = (uint16_t)a[0];
+      shape.kv_heads = (uint16_t)a[1];
+      shape.head_dim = (uint16_t)a[2];
+      shape.context = a[3];
+      shape.cache = (uint16_t)a[4];
+      shape.score_scale = REAL(a[7]);
+      edgeslm_attention(b[0], b[1], b[2], b[3], b[4], &shape, a[5], a[6]);
+      break;
+    case 25: break; /* nothing: what counting costs */
+    default: return 1;
+  }
+  return 0;
+}
+
+int run_cases(const char *cases, const char *results) {
+  int in = open_file(cases, 0), out = open_file(results, 1), status = 0;
+  uint32_t bytes;
+  edgeslm_flush_denormals();
+  while (read_file(in, &bytes, 4) == 4) {
+    void *buffers[MOST_BUFFERS] = {NULL};
+    if (bytes > MOST_BYTES || read_file(in, memory, bytes) != bytes) return 2;
+    uint32_t *word = memory + 2 + ARGUMENTS, count = *word++, first = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      uint32_t size = *word++;
+      if (i == 0) first = size;
+      buffers[i] = word;
+      word += (size + 3u) / 4u;
+    }
+    /* time of `repeats`, in ticks; then the first buffer */
+    uint32_t start = read_ticks();
+    for (uint32_t i = 0; i < memory[1] && status == 0; i++) status = run_case(memory[0], memory + 2, buffers);
+    uint32_t ticks = (start - read_ticks()) & 0xffffffu;
+    if (status) return status;
+    write_file(out, &ticks, 4);
+    write_file(out, &first, 4);
+    write_file(out, buffers[0], first);
+  }
+  close_file(in);
+  close_file(out);
+  return 0;
+}

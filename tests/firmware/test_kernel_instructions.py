@@ -1,0 +1,32 @@
+"""Instructions of kernels are what the golden file says, as long as the compiler is the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.bench_mcu import GOLDEN, changes, kernel_counts
+from tests.firmware.kernel_programs import compiler_version
+
+
+@pytest.mark.skipif(
+    not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")),
+    reason="no arm-none-eabi-gcc or no qemu-system-arm (Debian: gcc-arm-none-eabi, qemu-system-arm)",
+)
+def test_kernels_take_as_many_instructions_as_before(tmp_path: Path) -> None:
+    golden = json.loads(GOLDEN.read_text())
+    if compiler_version() != golden["compiler"]:
+        pytest.skip(f"counts are pinned for arm-none-eabi-gcc {golden['compiler']}, here is {compiler_version()}")
+    assert list(changes(golden, kernel_counts(tmp_path, ("m4", "m55")))) == []
+
+
+def test_figures_that_are_wanted_are_reached() -> None:
+    """The golden file may only be updated within these. Instructions per product, everything included."""
+    golden = json.loads(GOLDEN.read_text())
+    m4, m55 = golden["instructions"]["m4"], golden["instructions"]["m55"]
+    assert m4["gemv_i8_requant 256x256"] / 65536 <= 1.04
+    assert (m4["quantize_row 64"] + m4["gemv_i8 64x64"]) / 4096 <= 1.45
+    assert m55["gemv_i8_requant 256x256"] / 65536 <= 0.168
