@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeslm.decoder import Decoder
 from edgeslm.export.families import read_decoder
 from edgeslm.export.weights_file import TensorHeader, read_headers, weight_files
@@ -160,6 +163,17 @@ def config_of(folder: Path) -> Config:
 
 def headers_of(folder: Path) -> list[TensorHeader]:
     return read_headers(folder, weight_files(folder))
+
+
+def pytorch_logits(folder: Path, tokens: list[int]) -> NDArray[np.float32]:
+    """[T, V] by transformers, from the files alone."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    with torch.no_grad():
+        logits: NDArray[np.float32] = model.eval()(torch.tensor([tokens])).logits[0].numpy()
+    return logits
 
 
 def read(folder: Path) -> Decoder:

@@ -25,6 +25,8 @@ class Window:
     segments: tuple[int, ...]  # rows of each
     places: int  # rows of the rotary table: beyond the context by what fills up a chunk
     kv_cache: KvCache = "float32"
+    plain: bool = False
+    """For our own kernels: nothing is padded, no scale is put into weights, norms of queries and keys stay apart."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class AttentionWriter(LayerWriter):
     """`keys` and `values` are the own rows of the layers that were written, in order."""
 
     def __init__(self, decoder: Decoder, window: Window, graph: GraphWriter, weights: Weights) -> None:
-        super().__init__(decoder, graph, weights)
+        super().__init__(decoder, graph, weights, plain=window.plain)
         self.window = window
         self.position = graph.input("position", [1], INT32)
         self.keys: list[ir.Value] = []
@@ -51,17 +53,24 @@ class AttentionWriter(LayerWriter):
         graph, decoder, count = self.graph, self.decoder, self.window.tokens
         heads, groups, dim = decoder.heads, decoder.kv_heads, decoder.head_dim
         graph.layer = module_of(layer.query_key_value)
-        scale = decoder.attention_scale if layer.query_norm is None else 1.0
+        scale = decoder.attention_scale if layer.query_norm is None and not self.plain else 1.0
         made = self.linear([layer.query_key_value], x, first_rows=(heads * dim, scale))
         parts = graph.reshape(made, [count, heads + 2 * groups, dim])
-        turned = graph.slice(parts, 1, 0, heads + groups)
+        turned = [graph.slice(parts, 1, 0, heads + groups)]
         if layer.query_norm is not None and layer.key_norm is not None:
-            turned = self.head_norms(layer.query_norm, layer.key_norm, turned)
+            if self.plain:
+                bounds = (layer.query_norm, 0, heads), (layer.key_norm, heads, heads + groups)
+                turned = [self.norm(norm, graph.slice(parts, 1, start, stop)) for norm, start, stop in bounds]
+            else:
+                turned = [self.head_norms(layer.query_norm, layer.key_norm, turned[0])]
         if layer.rotary is not None:
-            turned = self._rotate(layer.rotary, turned)
-        turned = graph.transpose(turned, [1, 0, 2])
-        query = graph.reshape(graph.slice(turned, 0, 0, heads), [groups, heads // groups * count, dim])
-        key = graph.slice(turned, 0, heads, heads + groups)
+            turned = [self._rotate(layer.rotary, one) for one in turned]
+        turned = [graph.transpose(one, [1, 0, 2]) for one in turned]
+        query = graph.slice(turned[0], 0, 0, heads)
+        if self.plain:
+            query = graph.binary("Mul", query, graph.number(decoder.attention_scale))
+        query = graph.reshape(query, [groups, heads // groups * count, dim])
+        key = turned[-1] if len(turned) > 1 else graph.slice(turned[0], 0, heads, heads + groups)
         value = graph.transpose(graph.slice(parts, 1, heads + groups, heads + 2 * groups), [1, 2, 0])
         self.keys.append(key)
         self.values.append(value)

@@ -20,7 +20,8 @@ BLOCK = 32
 class LayerWriter:
     """Values are [T, …]. Weights are read by who asks for an initializer's values."""
 
-    def __init__(self, decoder: Decoder, graph: GraphWriter, weights: Weights) -> None:
+    def __init__(self, decoder: Decoder, graph: GraphWriter, weights: Weights, *, plain: bool = False) -> None:
+        self.plain = plain  # see Window
         self.decoder = decoder
         self.graph = graph
         self.read = weights
@@ -112,7 +113,7 @@ class LayerWriter:
     def feed(self, layer: Layer, x: ir.Value) -> ir.Value:
         """down(act(gate(x)) · up(x)), F padded with zeros to a multiple of BLOCK: integers of 4 bits come in blocks."""
         graph = self.graph
-        rows = -(-layer.up.rows // BLOCK) * BLOCK
+        rows = layer.up.rows if self.plain else -(-layer.up.rows // BLOCK) * BLOCK
         if layer.gate is None:
             graph.layer = module_of(layer.up)
             fed = self._activated(self.linear([layer.up], x, rows))

@@ -25,8 +25,13 @@ from edgeslm.export.onnx_export import export_onnx
 from edgeslm.export.reference import reference_outputs
 from edgeslm.export.text_model import TextModel, pool
 from edgeslm.export.trace import trace_module
+from edgeslm.formats.onnx_file import load_onnx
 from edgeslm.formats.samples import read_samples
 from edgeslm.formats.weight_index import WeightIndex
+from edgeslm.ir import nodes
+from edgeslm.ir.import_onnx import import_onnx
+from edgeslm.ir.interpret import Interpreter
+from edgeslm.ir.passes import fuse
 from tests.architectures import write_sentence_modules
 
 Make = Callable[..., Path]
@@ -87,6 +92,31 @@ def test_padding_changes_nothing(checkpoint_of: Make, tmp_path: Path, family: st
             if found.ndim == 3:
                 found = found[:, :tokens]
             np.testing.assert_allclose(found, expected, atol=2e-5)
+    if family == "switch":
+        assert_refused(onnx)
+        return
+    graph = fuse(import_onnx(load_onnx(onnx.path(16)).graph, "cortexm", onnx.parameter_of))
+    assert {type(node.kind) for node in graph.nodes} <= ENCODER_KINDS
+    assert [type(node.kind) for node in graph.nodes].count(nodes.Attention) == 2
+    for tokens in (2, 3, 11, 16):
+        (found,) = Interpreter(graph).run(feed_of(tokens, 16)).values()
+        found = found[:, :tokens] if found.ndim == 3 else found
+        np.testing.assert_allclose(found, pytorch(checkpoint, tokens), atol=2e-5)
+
+
+ENCODER_KINDS = {
+    nodes.Embedding, nodes.Linear, nodes.LayerNorm, nodes.Attention, nodes.Unary, nodes.Binary, nodes.Pool,
+    nodes.UnitNorm, nodes.Slice, nodes.Reshape, nodes.Pad, nodes.Concat,
+}  # fmt: skip
+
+
+def assert_refused(onnx: OnnxModel) -> None:
+    """Experts are chosen token by token: the graph for compilers has no operator for that."""
+    with pytest.raises(UnsupportedOpError) as caught:
+        import_onnx(load_onnx(onnx.path(16)).graph, "cortexm", onnx.parameter_of)
+    assert (caught.value.op, caught.value.layer) == ("ArgMax", "encoder.block.1.layer.1.mlp.router")
+    with pytest.raises(UnsupportedOpError, match=r"the shape of input_ids is \[1,tokens\]"):
+        import_onnx(load_onnx(onnx.path(0)).graph, "cortexm", onnx.parameter_of)
 
 
 def test_a_family_of_one_length_is_built_for_that(checkpoint_of: Make, tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Symmetric integers for weights [out, in], as LiteRT and our own kernels have them: with error feedback where the
+inputs are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeslm.quantize import feedback
+
+Floats = NDArray[np.float32]
+LARGEST = {8: 127, 4: 7}
+SHARES = np.linspace(1.0, 0.7, 16, dtype=np.float32)
+"""Shares of a block's largest weight that the search tries as its range: cutting it off makes the steps finer."""
+DAMPING = 0.02  # of the feedback's factor
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """`codes` int8 [out, in]; `scales` float32 [out, 1] by channel, or float16's values [out, blocks] by block."""
+
+    codes: NDArray[np.int8]
+    scales: Floats
+
+
+def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray[Any] | None = None) -> Rounded:
+    """Codes of `bits` bits, one scale for each row, or one searched for in every `group` columns.
+
+    `moments` [in, in] are the second moments xᵀx of the inputs; with them errors are fed back.
+    """
+    if group is None:
+        scales = np.maximum(np.abs(weights).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(LARGEST[bits])
+        return Rounded(np.rint(weights / scales).astype(np.int8), scales.astype(np.float32))
+    if moments is None:
+        blocks = weights.reshape(-1, group)
+        found = search_scales(blocks, bits)
+        codes = np.clip(np.rint(blocks / found), -LARGEST[bits], LARGEST[bits]).astype(np.int8)
+        return Rounded(codes.reshape(weights.shape), found.reshape(len(weights), -1))
+    importance = np.diagonal(moments).astype(np.float32)
+    return round_with_feedback(weights, importance, feedback.feedback_factor(moments, DAMPING), bits, group=group)
+
+
+def round_with_feedback(
+    weights: Floats,
+    importance: Floats,
+    factor: Floats,
+    bits: int,
+    *,
+    group: int | None = None,
+    rows: Floats | None = None,
+) -> Rounded:
+    """Codes of `bits` bits, with the scales `rows` [out, 1], or one for every `group` columns, searched for.
+
+    `importance` [in] is the moments' diagonal, `factor` their `feedback_factor`; the columns are a multiple of `group`.
+    """
+    grid = _SymmetricGrid(bits, importance, [] if rows is None else [rows])
+    codes = feedback.round_with_feedback(weights, factor, grid, group)
+    return Rounded(codes.astype(np.int8), np.concatenate(grid.scales, axis=1))
+
+
+@dataclass
+class _SymmetricGrid:
+    """`scales`: of the rows, given, or of each block entered, [out, 1] each."""
+
+    bits: int
+    importance: Floats
+    scales: list[Floats]
+
+    def __post_init__(self) -> None:
+        self.by_row = bool(self.scales)
+
+    def enter(self, block: Floats, start: int) -> None:
+        if not self.by_row:
+            self.scales.append(search_scales(block, self.bits, self.importance[start : start + block.shape[1]]))
+
+    def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
+        top = LARGEST[self.bits]
+        codes = np.clip(np.rint(column / self.scales[-1]), -top, top)
+        return codes, codes * self.scales[-1]
+
+
+def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | None = None) -> Floats:
+    """[out, 1]: the scale of each row, a float16, with the least squared error weighted by column."""
+    top = LARGEST[bits]
+    peak = np.maximum(np.abs(block).max(axis=1, keepdims=True), np.float32(1e-7))
+    best_error = np.full((len(block), 1), np.inf, dtype=np.float32)
+    best = np.zeros_like(best_error)
+    for share in SHARES:
+        scale = _half(peak * share / top)
+        wrong = np.square(np.clip(np.rint(block / scale), -top, top) * scale - block)
+        error = (wrong if importance is None else wrong * importance).sum(axis=1, keepdims=True)
+        better = error < best_error
+        best, best_error = np.where(better, scale, best), np.where(better, error, best_error)
+    return best
+
+
+def rounding_error(weights: Floats, importance: Floats, bits: int, group: int | None) -> float:
+    """|x(W - Q)ᵀ|² summed over the inputs, for rounding to nearest: errors of columns are as good as independent."""
+    top = LARGEST[bits]
+    rows, columns = weights.shape
+    group = group or columns
+    blocks = np.pad(weights, ((0, 0), (0, -columns % group))).reshape(rows, -1, group)
+    scales = np.maximum(np.abs(blocks).max(axis=2, keepdims=True), np.float32(1e-12)) / top
+    wrong = (np.clip(np.rint(blocks / scales), -top, top) * scales - blocks).reshape(rows, -1)[:, :columns]
+    return float(np.square(wrong).sum(axis=0) @ importance)
+
+
+def _half(scales: Floats) -> Floats:
+    """As float16 stores them, which is how runtimes read the scales of blocks; never zero."""
+    halves: Floats = np.clip(scales, np.float32(6e-8), np.float32(65504)).astype(np.float16).astype(np.float32)
+    return halves
