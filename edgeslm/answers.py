@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from edgeslm.artifacts import BuildReport
+from edgeslm.backends.cortexm.budget import FirmwareBudget
 from edgeslm.bundle.inspect import Inspection
 from edgeslm.bundle.manifest import Manifest, perplexity_part
 from edgeslm.cost.memory import Budget
 from edgeslm.pipeline import Decision
-from edgeslm.planning import plan_budget
 from edgeslm.target import Target
 
 
@@ -56,6 +56,24 @@ class MemoryAnswer(_Answer):
     cache: int = 0  # a language model's keys and values
 
 
+class PlacedAnswer(_Answer):
+    """A buffer of activations: its place in the arena, and the first and last call that touch it."""
+
+    name: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+class FirmwareMemoryAnswer(_Answer):
+    """Bytes of a microcontroller's memories, by item; and the arena's buffers."""
+
+    flash: dict[str, int]
+    ram: dict[str, int]
+    arena: list[PlacedAnswer]
+
+
 class PlanAnswer(_Answer):
     """`edgeslm plan --json`"""
 
@@ -73,6 +91,7 @@ class PlanAnswer(_Answer):
     memory: MemoryAnswer
     tensors: list[PlannedTensor]
     digest: str
+    firmware: FirmwareMemoryAnswer | None = None  # microcontrollers only
 
 
 class ScoreAnswer(_Answer):
@@ -245,7 +264,7 @@ def plan_answer(decision: Decision) -> PlanAnswer:
         warnings=plan.warnings,
         notes=checkpoint.notes,
         model_bytes=plan.weight_bytes,
-        memory=memory_answer(plan_budget(decision.target, plan)),
+        memory=memory_answer(decision.memory),
         tensors=[
             PlannedTensor(
                 parameter=parameter.name,
@@ -257,7 +276,16 @@ def plan_answer(decision: Decision) -> PlanAnswer:
             for parameter in checkpoint.parameters
         ],
         digest=plan.digest,
+        firmware=None if decision.budget is None else firmware_memory_answer(decision.budget),
     )
+
+
+def firmware_memory_answer(budget: FirmwareBudget) -> FirmwareMemoryAnswer:
+    placed = [
+        PlacedAnswer(name=one.name, offset=offset, bytes=one.bytes, first=one.first, last=one.last)
+        for one, offset in budget.arena
+    ]
+    return FirmwareMemoryAnswer(flash=budget.flash, ram=budget.ram, arena=placed)
 
 
 def memory_answer(budget: Budget) -> MemoryAnswer:

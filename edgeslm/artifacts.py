@@ -22,8 +22,8 @@ Role = Literal["embedding", "linear", "other"]
 """What a parameter does: a looked-up table, the weight of a matrix product, anything else (norms, biases)."""
 Precision = Literal["fp32", "fp16", "int8", "int4"]
 """How one tensor is stored."""
-KvCache = Literal["float32", "int8"]
-"""How a language model's keys and values are kept."""
+KvCache = Literal["float32", "float16", "int8"]
+"""How a language model's keys and values are kept; float16 on microcontrollers alone."""
 Converter = Literal["edgeslm", "onnx2tf"]
 """What writes the tflite backend's float model: our own lowering, or a tool in an environment of its own."""
 
@@ -235,7 +235,8 @@ class LanguageSpec:
     def cache_bytes(self) -> int:
         """Of keys and values; int8 rows have a float32 scale each."""
         rows = 2 * self.layers * self.kv_heads * (sum(self.segments) or self.context)
-        return rows * (4 * self.head_dim if self.kv_cache == "float32" else self.head_dim + 4)
+        sizes = {"float32": 4 * self.head_dim, "float16": 2 * self.head_dim, "int8": self.head_dim + 4}
+        return rows * sizes[self.kv_cache]
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,11 @@ def deploy(
     if twice:
         raise ConfigError(f"{twice[0]} is named more than once", "name each device once")
     manifest = inspection.manifest
+    if manifest.target.is_firmware:
+        raise UnsupportedError(
+            f"{manifest.name} is firmware for {manifest.target.title}: there is no system to deploy it to",
+            "unpack the bundle and flash firmware.bin; its README says how",
+        )
     if systemd and manifest.task == "tensors":
         raise UnsupportedError(
             f"{manifest.name} is a plain module: the service answers lines of text",

@@ -42,6 +42,11 @@ def decide_language(
             f"language models are built as {', '.join(LANGUAGE_SCHEMES)}, not as {chosen.name}",
             "int8 computes with int8 activations and keeps 99.5 % of the perplexity, or the build fails",
         )
+    if kv_cache == "float16":
+        raise UnsupportedError(
+            f"keys and values are kept as float16 on microcontrollers alone; {target.name} runs Linux",
+            "--kv-cache int8 takes less still",
+        )
     if converter == "onnx2tf":
         raise UnsupportedError("onnx2tf makes no graphs over a KV cache", "leave out --converter")
     backend, why = _choose_backend(target, missing, backend, converter)

@@ -56,21 +56,35 @@ class LanguageStages:
     def score(self, compiled: CompiledModel, min_fidelity: float | None) -> Fidelity:
         scoring = self._tokens("scoring", self.scoring)
         reference = self._reference(scoring)
-        key = [compiled.digest, scoring.digest, reference.digest, code_digest("fidelity", "device")]
+        key = [compiled.digest, scoring.digest, reference.digest, code_digest("fidelity", "device"), *self.runner_key]
         scores = self.cache.stage(
             "score",
             key,
             language_score.LanguageScores,
-            lambda _: language_score.score_language(compiled, scoring, reference),
+            lambda _: language_score.score_language(compiled, scoring, reference, self.open_engine),
         )
         scheme = find_scheme(self.plan.scheme)
-        return language_score.judge_language(scores, scheme, compiled.bytes, self.checkpoint, min_fidelity)
+        return language_score.judge_language(scores, scheme, self.size(compiled), self.checkpoint, min_fidelity)
+
+    @property
+    def open_engine(self) -> language_score.OpenEngine | None:
+        """What runs the model for its score; None for the runtime it is for."""
+        return None
+
+    @property
+    def runner_key(self) -> tuple[object, ...]:
+        """What else the score depends on."""
+        return ()
+
+    def size(self, compiled: CompiledModel) -> int:
+        """Bytes of the weights, as the size's gate counts them."""
+        return compiled.bytes
 
     def _write(self, moments: Samples | None, out: Path) -> CompiledModel:
         from edgeslm.export.decoder_graph import Window, build_graph
         from edgeslm.formats.moments import open_moments
 
-        folder, file_of = _weight_files(self.checkpoint)
+        folder, file_of = weight_files_of(self.checkpoint)
         with ExitStack() as opened:
             weights = opened.enter_context(SafetensorsWeights(folder, file_of))
             known = opened.enter_context(open_moments(moments.path)) if moments else None
@@ -117,7 +131,7 @@ class LanguageStages:
         return self.cache.stage("moments", key, Samples, lambda out: input_moments(self.checkpoint, tokens, out))
 
 
-def _weight_files(checkpoint: Checkpoint) -> tuple[Path, dict[str, str]]:
+def weight_files_of(checkpoint: Checkpoint) -> tuple[Path, dict[str, str]]:
     """The checkpoint's folder, and which of its files holds each tensor."""
     from edgeslm.export.load import body_folder
     from edgeslm.export.weights_file import read_headers, weight_files

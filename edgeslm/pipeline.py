@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edgeslm.artifacts import (
     BuildReport,
+    Bundle,
     Checkpoint,
     CompiledModel,
     Fidelity,
@@ -20,16 +23,22 @@ from edgeslm.artifacts import (
     Samples,
 )
 from edgeslm.backends import load_backend, missing_backends
-from edgeslm.bundle import linux
+from edgeslm.backends.cortexm.budget import FirmwareBudget
+from edgeslm.bundle import linux, store
+from edgeslm.bundle.firmware import write_firmware_bundle
 from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
+from edgeslm.cost.memory import Budget
 from edgeslm.demos import find_demo
 from edgeslm.errors import ConfigError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
+from edgeslm.firmware.toolchain import find_compiler
+from edgeslm.firmware_planning import decide_firmware
+from edgeslm.firmware_stages import FirmwareStages
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.language_planning import decide_language, find_kv_cache
 from edgeslm.language_stages import LanguageStages
-from edgeslm.planning import decide, find_converter
+from edgeslm.planning import decide, find_converter, plan_budget
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.target import Target, load_target
 from edgeslm.versions import tool_versions
@@ -68,6 +77,18 @@ class Decision:
     plan: QuantPlan
     calibration: texts.Texts | None
     scoring: texts.Texts | None  # None for a plain module, which is scored on random inputs
+    budget: FirmwareBudget | None = None  # of a microcontroller alone
+
+    @property
+    def memory(self) -> Budget:
+        return plan_budget(self.target, self.plan) if self.budget is None else self.budget.summary
+
+    @property
+    def language_texts(self) -> tuple[texts.Texts, texts.Texts]:
+        """What calibrates a language model, and what scores it."""
+        assert self.calibration is not None
+        assert self.scoring is not None
+        return self.calibration, self.scoring
 
 
 def plan(request: BuildRequest) -> Decision:
@@ -90,14 +111,16 @@ def plan(request: BuildRequest) -> Decision:
         calibration = scoring = None
     else:
         calibration, scoring = _texts(request)
-    converter = find_converter(request.converter)
-    asked = (request.scheme, request.backend, converter)
+    asked = (request.scheme, request.backend, find_converter(request.converter))
+    decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
+    if target.is_firmware:
+        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked)
+        return decision(plan=found.plan, budget=found.budget)
+    missing = missing_backends(asked[-1])
     if checkpoint.decoder is None:
-        decided = decide(target, checkpoint, lengths, missing_backends(converter), *asked)
-    else:
-        kv_cache = find_kv_cache(request.kv_cache)
-        decided = decide_language(target, checkpoint, lengths[0], kv_cache, missing_backends(converter), *asked)
-    return Decision(target, checkpoint, decided, calibration, scoring)
+        return decision(plan=decide(target, checkpoint, lengths, missing, *asked))
+    kv_cache = find_kv_cache(request.kv_cache)
+    return decision(plan=decide_language(target, checkpoint, lengths[0], kv_cache, missing, *asked))
 
 
 def _texts(request: BuildRequest) -> tuple[texts.Texts, texts.Texts]:
@@ -114,30 +137,72 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     """
     decision = plan(request)
     checkpoint, decided = decision.checkpoint, decision.plan
-    linux.reject_existing(linux.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
+    store.reject_existing(store.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
     cache = StageCache(cache_folder(), announce)
-    onnx: OnnxModel | None = None
-    layers: OperatorLayers | None = None
-    if checkpoint.decoder is None:
-        stages = Stages(cache, decision)
-        onnx = stages.export()
-        lowered = stages.lower(onnx)
-        compiled = stages.quantize(lowered, onnx)
-        fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
-        gates.require_passed(fidelity, allow=request.allow_below_gate)
-        layers = stages.layers(compiled, lowered, onnx)
+    if decision.target.is_firmware:
+        made = _build_firmware(request, decision, cache, announce)
+    elif checkpoint.decoder is not None:
+        made = _build_language(request, decision, cache, announce)
     else:
-        assert decision.calibration is not None
-        assert decision.scoring is not None
-        speaking = LanguageStages(cache, checkpoint, decided, decision.calibration, decision.scoring)
-        compiled = speaking.quantize()
-        fidelity = speaking.score(compiled, request.min_fidelity)
-        gates.require_passed(fidelity, allow=request.allow_below_gate)
+        made = _build_encoder(request, decision, cache, announce)
+    bundle, compiled, fidelity = made
+    prune(cache_folder(), int(os.environ.get("EDGESLM_CACHE_MAX_BYTES", MAX_BYTES)))
+    records = tuple(cache.records)
+    return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, not fidelity.passed)
 
+
+Made = tuple[Bundle, CompiledModel, Fidelity]
+
+
+def _build_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    stages = Stages(cache, decision)
+    onnx = stages.export()
+    lowered = stages.lower(onnx)
+    compiled = stages.quantize(lowered, onnx)
+    fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
+    gates.require_passed(fidelity, allow=request.allow_below_gate)
+    layers = stages.layers(compiled, lowered, onnx)
+    return _bundle_linux(request, decision, announce, onnx, compiled, fidelity, layers), compiled, fidelity
+
+
+def _build_language(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    calibration, scoring = decision.language_texts
+    stages = LanguageStages(cache, decision.checkpoint, decision.plan, calibration, scoring)
+    compiled = stages.quantize()
+    fidelity = stages.score(compiled, request.min_fidelity)
+    gates.require_passed(fidelity, allow=request.allow_below_gate)
+    return _bundle_linux(request, decision, announce, None, compiled, fidelity, None), compiled, fidelity
+
+
+def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
+    find_compiler()  # what is missing is said at once, not after the score
+    stages = FirmwareStages(cache, checkpoint, decided, *decision.language_texts, target)
+    compiled = stages.quantize()
+    fidelity = stages.score(compiled, request.min_fidelity)
+    gates.require_passed(fidelity, allow=request.allow_below_gate)
+    flags = {"below_gate": not fidelity.passed, "force": request.force}
+    with explain_full_disk(request.out), TemporaryDirectory(prefix="edgeslm-image-") as folder:
+        with announce("image", False):
+            built = stages.image(compiled, Path(folder))
+        with announce("bundle", False):
+            bundle = write_firmware_bundle(checkpoint, decided, target, compiled, fidelity, built, request.out, **flags)
+    return bundle, compiled, fidelity
+
+
+def _bundle_linux(
+    request: BuildRequest,
+    decision: Decision,
+    announce: Announce,
+    onnx: OnnxModel | None,
+    compiled: CompiledModel,
+    fidelity: Fidelity,
+    layers: OperatorLayers | None,
+) -> Bundle:
     with explain_full_disk(request.out), announce("bundle", False):
-        bundle = linux.write_bundle(
-            checkpoint,
-            decided,
+        return linux.write_bundle(
+            decision.checkpoint,
+            decision.plan,
             decision.target,
             onnx,
             compiled,
@@ -148,9 +213,6 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
             force=request.force,
             vendor_wheels=request.vendor_wheels,
         )
-    prune(cache_folder(), int(os.environ.get("EDGESLM_CACHE_MAX_BYTES", MAX_BYTES)))
-    records = tuple(cache.records)
-    return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, not fidelity.passed)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from edgeslm.errors import TargetError
 
-Arch = Literal["aarch64", "x86_64"]
+Arch = Literal["aarch64", "x86_64", "armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "armv8.1-m.main"]
+"""As Linux names machines, and GCC's -march the profiles of microcontrollers."""
+Template = Literal["mps2", "mps2-an505", "mps3-an547", "stm32f4"]
+"""A folder of firmware_templates/boards."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,26 @@ class Core:
     arch: Arch
     isa: frozenset[str]
 
+    @property
+    def is_microcontroller(self) -> bool:
+        """Whether programs run on it with no system underneath: Arm's M profile."""
+        return self.arch.startswith("armv")
+
 
 # ISA features by core. neon: 128-bit SIMD; dotprod: int8 dot products (SDOT, VNNI); fp16: half-precision
-# arithmetic; i8mm: int8 matrix products.
+# arithmetic; i8mm: int8 matrix products. Of microcontrollers, thumb2: 32-bit instructions and a hardware divider; dsp:
+# products of pairs of halfwords; fpu: single precision; mve: Helium with floats.
 CORES: dict[str, Core] = {
     "cortex-a53": Core("aarch64", frozenset({"neon"})),  # Arm DDI 0500: Armv8.0-A
     "cortex-a72": Core("aarch64", frozenset({"neon"})),  # Arm 100095: Armv8.0-A
     "cortex-a76": Core("aarch64", frozenset({"neon", "fp16", "dotprod"})),  # Arm 100798: Armv8.2-A
     "x86-64-v3": Core("x86_64", frozenset({"avx2", "fma", "f16c"})),  # x86-64 psABI, microarchitecture level 3
+    "cortex-m0plus": Core("armv6-m", frozenset()),  # Arm DDI 0484
+    "cortex-m3": Core("armv7-m", frozenset({"thumb2"})),  # Arm 100165
+    "cortex-m4": Core("armv7e-m", frozenset({"thumb2", "dsp", "fpu"})),  # Arm 100166, with the optional FPU
+    "cortex-m7": Core("armv7e-m", frozenset({"thumb2", "dsp", "fpu"})),  # Arm DDI 0489, with the optional FPU
+    "cortex-m33": Core("armv8-m.main", frozenset({"thumb2", "dsp", "fpu"})),  # Arm 100230, with both options
+    "cortex-m55": Core("armv8.1-m.main", frozenset({"thumb2", "dsp", "fpu", "mve"})),  # Arm 101051, with both options
 }
 
 
@@ -67,16 +82,83 @@ class Memory(_Strict):
     storage_kib: int = Field(gt=0)
     bandwidth_mib_s: int = Field(gt=0)
 
+    @property
+    def ram_text(self) -> str:
+        return _amount(self.ram_kib)
+
+    @property
+    def storage_text(self) -> str:
+        return _amount(self.storage_kib)
+
+
+def _amount(kib: int) -> str:
+    """A microcontroller's in KiB, anything larger in MiB."""
+    return f"{kib >> 10} MiB" if kib >= 8192 else f"{kib} KiB"
+
+
+ADDRESSES = 1 << 32
+WAY_TO_PROBE = {"linux": "linux", "firmware": "serial"}
+
+
+class Firmware(_Strict):
+    """Where a microcontroller's memories begin, and how a program gets into them."""
+
+    template: Template
+    flash_origin: int = Field(ge=0, lt=ADDRESSES, multiple_of=1024)
+    ram_origin: int = Field(ge=0, lt=ADDRESSES, multiple_of=1024)
+    flasher: Literal["qemu", "openocd", "pyocd", "uf2"]
+
 
 class Target(_Strict):
-    """One device. `name` is the stem of its file."""
+    """One device. `name` is the stem of its file; `firmware` is there exactly when packaging is firmware."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str = Field(min_length=1)
-    packaging: Literal["linux"]
-    probe: Literal["linux"]
+    packaging: Literal["linux", "firmware"]
+    probe: Literal["linux", "serial"]
     cpu: Cpu
     memory: Memory
+    firmware: Firmware | None = Field(default=None, validate_default=True)
+
+    @field_validator("probe")
+    @classmethod
+    def require_way_of_packaging(cls, probe: str, info: ValidationInfo) -> str:
+        wanted = WAY_TO_PROBE.get(info.data.get("packaging", ""), probe)
+        if probe != wanted:
+            raise ValueError(f"is {probe!r}, but {info.data['packaging']} is measured by {wanted!r}")
+        return probe
+
+    @field_validator("cpu")
+    @classmethod
+    def require_core_of_packaging(cls, cpu: Cpu, info: ValidationInfo) -> Cpu:
+        packaging, small = info.data.get("packaging"), CORES[cpu.core].is_microcontroller
+        if packaging == "firmware" and not small:
+            raise ValueError(f"firmware wants a microcontroller, and {cpu.core} is none")
+        if packaging == "linux" and small:
+            raise ValueError(f"{cpu.core} is a microcontroller: it runs no Linux")
+        return cpu
+
+    @field_validator("firmware")
+    @classmethod
+    def require_firmware_of_packaging(cls, firmware: Firmware | None, info: ValidationInfo) -> Firmware | None:
+        packaging, memory = info.data.get("packaging"), info.data.get("memory")
+        if packaging == "firmware" and firmware is None:
+            raise ValueError("Field required, since packaging is firmware")
+        if packaging == "linux" and firmware is not None:
+            raise ValueError("is there, but packaging is linux")
+        if firmware is not None and memory is not None:
+            flash, ram = firmware.flash_origin, firmware.ram_origin
+            ends = {"flash": flash + 1024 * memory.storage_kib, "RAM": ram + 1024 * memory.ram_kib}
+            for kind, end in ends.items():
+                if end > ADDRESSES:
+                    raise ValueError(f"{kind} ends at {end:#x}, behind the last address")
+            if flash < ends["RAM"] and ram < ends["flash"]:
+                raise ValueError(f"flash from {flash:#x} to {ends['flash']:#x} and RAM from {ram:#x} overlap")
+        return firmware
+
+    @property
+    def is_firmware(self) -> bool:
+        return self.packaging == "firmware"
 
 
 def _built_in() -> dict[str, str]:

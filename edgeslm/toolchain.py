@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -104,6 +105,52 @@ def stream_tool(
     status = 124 if timed_out else process.returncode
     if status != 0:
         raise ToolFailedError(command, status, log, last_lines(log), hint)
+
+
+class Conversation:
+    """The stdin and stdout of a tool that runs, in bytes."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin, self._stdout = process.stdin, process.stdout
+
+    def write(self, content: bytes) -> None:
+        """Raises BrokenPipeError where the tool has ended."""
+        self._stdin.write(content)
+        self._stdin.flush()
+
+    def read(self, timeout_s: float) -> bytes | None:
+        """What the tool wrote; b"" where it wrote nothing in this time, None where it has ended."""
+        ready, _, _ = select.select([self._stdout], [], [], max(0.0, timeout_s))
+        if not ready:
+            return b""
+        return os.read(self._stdout.fileno(), 65536) or None
+
+
+@contextlib.contextmanager
+def converse_with_tool(command: Sequence[str], log: Path, *, hint: str | None = None) -> Iterator[Conversation]:
+    """A tool that answers on stdout what comes in on stdin, its stderr in `log`. It is gone after the block.
+
+    Raises MissingToolError where the executable is not there.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as sink:
+        try:
+            process = subprocess.Popen(
+                list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, start_new_session=True
+            )
+        except FileNotFoundError as error:
+            raise MissingToolError(f"{command[0]} cannot be started: {error.strerror}", hint) from error
+        try:
+            yield Conversation(process)
+        finally:
+            _end_group(process.pid)
+            process.wait()
+            _await_end(process.pid)
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(BrokenPipeError):  # what was still to be written
+                    pipe.close()  # type: ignore[union-attr]  # both are pipes
 
 
 def last_lines(log: Path, count: int = TAIL_LINES) -> str:

@@ -41,9 +41,11 @@ def targets_table() -> str:
     ]
     for target in list_targets():
         cpu = target.cpu
+        cores = f"{cpu.cores} × {cpu.core}, {cpu.clock_mhz / 1000:g} GHz"
+        if target.is_firmware:
+            cores = f"{cpu.core}, {cpu.clock_mhz} MHz"
         rows.append(
-            f"| `{target.name}` | {target.title} | {cpu.cores} × {cpu.core}, {cpu.clock_mhz / 1000:g} GHz "
-            f"| {', '.join(sorted(cpu.isa))} | {target.memory.ram_kib >> 10} MiB |"
+            f"| `{target.name}` | {target.title} | {cores} | {', '.join(sorted(cpu.isa))} | {target.memory.ram_text} |"
         )
     return "\n".join(rows) + "\n"
 

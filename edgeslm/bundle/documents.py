@@ -27,15 +27,11 @@ def readme_text(
     given = "--text 'Some text'" if checkpoint.tokenizer else "--file inputs.npz"
     if checkpoint.generation:
         given = "--prompt 'Once upon a time'"
-    kept = f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples"
-    if fidelity.perplexity:
-        kept = f"Perplexity {fidelity.perplexity.compiled:.4f}, PyTorch's {fidelity.perplexity.reference:.4f}"
-    below = "" if fidelity.passed else ", BELOW ITS GATE"
     lines = [
         f"# {checkpoint.name} for {target.title}",
         f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13."
         f"{_served(checkpoint)}",
-        f"{kept}{below}; see MODEL_CARD.md.",
+        f"{_kept(fidelity)}; see MODEL_CARD.md.",
         "Unpack, install, run:",
         "",
         f"    python3 -m zipfile -e {file_name} {folder}",
@@ -46,6 +42,48 @@ def readme_text(
         f"{_call(checkpoint, folder)}`",
     ]
     return "\n".join(lines) + "\n"
+
+
+def firmware_readme_text(
+    checkpoint: Checkpoint, plan: QuantPlan, target: Target, fidelity: Fidelity, file_name: str, sizes: tuple[int, int]
+) -> str:
+    """The same for whoever opens a bundle of firmware. `sizes`: bytes of flash and of RAM."""
+    assert target.firmware is not None
+    folder, origin = file_name.removesuffix(".edgeslm"), f"{target.firmware.flash_origin:#010x}"
+    flash = {
+        "openocd": f"openocd -f interface/stlink.cfg -f target/stm32f4x.cfg -c 'program {folder}/firmware/firmware.elf "
+        "verify reset exit'",
+        "pyocd": f"pyocd flash {folder}/firmware/firmware.hex",
+        "uf2": f"copy {folder}/firmware/firmware.bin to {origin} by the board's boot loader",
+        "qemu": f"edgeslm run {file_name} --via qemu --prompt 'Once upon a time'",
+    }[target.firmware.flasher]
+    lines = [
+        f"# {checkpoint.name} for {target.title}",
+        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}) as firmware: {sizes[0]:,} bytes of flash, "
+        f"{sizes[1]:,} of RAM.",
+        f"{_kept(fidelity)}; see MODEL_CARD.md.",
+        f"firmware/ has the image as ELF, as Intel hex, and as the bytes of flash from {origin} on. "
+        "Unpack, flash, talk:",
+        "",
+        f"    python3 -m zipfile -e {file_name} {folder}",
+        f"    {flash}",
+        "    picocom -b 115200 /dev/ttyUSB0      # a line is a prompt, Ctrl-C ends an answer",
+        "",
+        "The folder is the CMake project of exactly this firmware, for a board and for the host:",
+        "",
+        f"    cd {folder} && cmake --preset {target.name} && cmake --build --preset {target.name}",
+        "    cmake --preset host && cmake --build --preset host && build/host/firmware",
+        "",
+        f"`edgeslm run {file_name} --via qemu --prompt '…'` runs it on an emulated board.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _kept(fidelity: Fidelity) -> str:
+    kept = f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples"
+    if fidelity.perplexity:
+        kept = f"Perplexity {fidelity.perplexity.compiled:.4f}, PyTorch's {fidelity.perplexity.reference:.4f}"
+    return kept + ("" if fidelity.passed else ", BELOW ITS GATE")
 
 
 def _purpose(checkpoint: Checkpoint) -> str:
@@ -77,8 +115,15 @@ def _call(checkpoint: Checkpoint, folder: str) -> str:
     return f'Model.open("{folder}").{called}'
 
 
-def licence_text(checkpoint: Checkpoint) -> str:
-    """The checkpoint's own licence text, or its SPDX name, or that it names none; then the device package's."""
+_FIRMWARE_LICENCE = """\
+The C in this bundle is part of edgeslm, and so is what the firmware was compiled from; licensed under the Apache
+License, Version 2.0 (SPDX: Apache-2.0, https://www.apache.org/licenses/LICENSE-2.0). The compiler's own library
+(libgcc) is linked under GCC's Runtime Library Exception.
+"""
+
+
+def licence_text(checkpoint: Checkpoint, *, firmware: bool = False) -> str:
+    """The checkpoint's own licence text, or its SPDX name, or that it names none; then that of our own code."""
     own = _first_text(checkpoint.root, LICENCE_FILES)
     if own is None:
         own = (
@@ -86,7 +131,7 @@ def licence_text(checkpoint: Checkpoint) -> str:
             if checkpoint.licence
             else f"The model {checkpoint.name}: its checkpoint names no licence. Ask its author before passing it on.\n"
         )
-    return f"{own.rstrip()}\n\n{'-' * 40}\n\n{_DEVICE_LICENCE}"
+    return f"{own.rstrip()}\n\n{'-' * 40}\n\n{_FIRMWARE_LICENCE if firmware else _DEVICE_LICENCE}"
 
 
 def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledModel, fidelity: Fidelity) -> str:

@@ -52,6 +52,8 @@ def read_manifest(archive: Archive) -> Manifest:
 def _require_described(path: Path, manifest: Manifest) -> None:
     """The files a runtime opens are among those whose digests are known."""
     wanted = [*manifest.model.files, *([manifest.tokenizer.file] if manifest.tokenizer else [])]
+    if manifest.firmware:
+        wanted += [manifest.firmware.elf, manifest.firmware.binary, manifest.firmware.hex]
     for name in wanted:
         if name not in manifest.files:
             raise BundleError(f"{path}: {MANIFEST} speaks of {name} and does not list it", HINT)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
-import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,12 +9,8 @@ from edgeslm import __version__
 from edgeslm.artifacts import Bundle, Checkpoint, CompiledModel, Fidelity, OnnxModel, QuantPlan
 from edgeslm.bundle.documents import licence_text, model_card_text, readme_text
 from edgeslm.bundle.host_cpu import host_cpu_features
-from edgeslm.bundle.inspect import read_manifest
 from edgeslm.bundle.manifest import (
-    MANIFEST,
-    SCHEMA_VERSION,
-    FilePart,
-    GenerationPart,
+    LINUX_VERSION,
     Manifest,
     ModelPart,
     ParentsPart,
@@ -25,50 +18,16 @@ from edgeslm.bundle.manifest import (
     fidelity_part,
 )
 from edgeslm.bundle.requirements import read_optional_requirements, read_requirements
+from edgeslm.bundle.store import CHAT_TEMPLATE, TOKENIZER, bundle_path, file_part, generation_part, store_bundle
 from edgeslm.bundle.wheels import fetch_wheels
-from edgeslm.digest import file_digest
-from edgeslm.errors import BundleError, InternalError, StorageError
-from edgeslm.formats.archive import open_archive, replacing, write_archive
+from edgeslm.errors import InternalError
 from edgeslm.formats.description import describe_language, describe_model
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.target import Target
 from edgeslm.versions import tool_versions
 
-SUFFIX = ".edgeslm"
 DEVICE = Path(__file__).parents[1] / "device"
-TOKENIZER = "tokenizer/tokenizer.json"
-CHAT_TEMPLATE = "tokenizer/chat_template.jinja"
 LAYERS = "model/layers.json"
-MAX_NAME = 100
-
-
-def bundle_path(out: Path, checkpoint: Checkpoint, plan: QuantPlan) -> Path:
-    """MODEL-TARGET-SCHEME.edgeslm in folder `out`, the model's name reduced to what every shell and disk takes."""
-    name = re.sub(r"[^A-Za-z0-9._]+", "-", checkpoint.name).strip(".-")[:MAX_NAME]
-    return out / f"{name or 'model'}-{plan.target}-{plan.scheme}{SUFFIX}"
-
-
-def reject_existing(path: Path, checkpoint: Checkpoint, plan: QuantPlan, *, force: bool) -> None:
-    """Say before a build, not after it, that something lies in its way.
-
-    A bundle of the same checkpoint and plan does not: it may turn out to have the same bytes, and write_bundle
-    looks. Raises BundleError, and StorageError where the folder cannot be one.
-    """
-    if path.parent.exists() and not path.parent.is_dir():
-        raise StorageError(f"{path.parent} is no folder", "-o DIR names another")
-    if path.is_dir():
-        raise BundleError(f"a folder named {path} lies in the way", "move it away, or name another folder with -o DIR")
-    if force or not (path.exists() or path.is_symlink()):
-        return
-    try:
-        with open_archive(path) as archive:
-            parents = read_manifest(archive).parents
-    except BundleError:
-        raise _in_the_way(path, "is no bundle that can be read") from None
-    if parents.checkpoint != checkpoint.digest:
-        raise _in_the_way(path, "was built from another checkpoint")
-    if parents.plan != plan.digest:
-        raise _in_the_way(path, "was built by another plan")
 
 
 def write_bundle(
@@ -112,19 +71,7 @@ def write_bundle(
     members["MODEL_CARD.md"] = model_card_text(checkpoint, plan, compiled, fidelity).encode()
     members["README.md"] = readme_text(checkpoint, plan, target, fidelity, path.name, vendored=vendor_wheels).encode()
     manifest = _manifest(checkpoint, plan, target, onnx, compiled, fidelity, members, below_gate=below_gate)
-    members[MANIFEST] = manifest.content
-
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        write_archive(partial, members)
-        size = partial.stat().st_size
-        if path.is_dir():
-            raise BundleError(f"a folder named {path} lies in the way", "move it away")
-        if path.exists() and not force:
-            if not filecmp.cmp(partial, path, shallow=False):
-                raise _in_the_way(path, "has other content")
-            partial.unlink()
-    return Bundle(path, manifest.digest, size)
+    return store_bundle(path, manifest, members, force=force)
 
 
 def _manifest(
@@ -141,7 +88,7 @@ def _manifest(
     tokenizer = checkpoint.tokenizer
     described = describe_model(compiled, onnx, "model/") if onnx else describe_language(compiled, "model/")
     return Manifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=LINUX_VERSION,
         edgeslm=__version__,
         name=checkpoint.name,
         task=checkpoint.task,
@@ -159,7 +106,7 @@ def _manifest(
         )
         if tokenizer
         else None,
-        generation=_generation_part(checkpoint, compiled),
+        generation=generation_part(checkpoint, compiled),
         labels=checkpoint.labels,
         multi_label=checkpoint.multi_label,
         fidelity=fidelity_part(fidelity),
@@ -172,35 +119,11 @@ def _manifest(
         ),
         tools=tool_versions("export") | tool_versions(plan.backend) | tool_versions(plan.converter or plan.backend),
         host_cpu=host_cpu_features(),
-        files={name: _file_part(content) for name, content in sorted(members.items())},
+        files={name: file_part(content) for name, content in sorted(members.items())},
     )
-
-
-def _generation_part(checkpoint: Checkpoint, compiled: CompiledModel) -> GenerationPart | None:
-    generation = checkpoint.generation
-    if generation is None or compiled.language is None:
-        return None
-    return GenerationPart(
-        context=compiled.language.context,
-        bos=generation.bos,
-        eos=generation.eos,
-        add_bos=generation.add_bos,
-        chat_template=CHAT_TEMPLATE if generation.chat_template else None,
-        special=dict(generation.special),
-    )
-
-
-def _file_part(content: bytes | Path) -> FilePart:
-    if isinstance(content, bytes):
-        return FilePart(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-    return FilePart(sha256=file_digest(content), bytes=content.stat().st_size)
 
 
 def _root(checkpoint: Checkpoint) -> Path:
     if checkpoint.root is None:
         raise InternalError(f"{checkpoint.name} has a tokenizer and no folder")
     return checkpoint.root
-
-
-def _in_the_way(path: Path, why: str) -> BundleError:
-    return BundleError(f"{path} is there already and {why}", "--force overwrites it; -o DIR writes to another folder")

@@ -17,8 +17,10 @@ from edgeslm.digest import json_digest
 from edgeslm.errors import BundleError
 from edgeslm.target import Target
 
-SCHEMA_VERSION: Final = 2
-"""2 added language models: model.language, generation, fidelity.perplexity; they have no parents onnx and lowered."""
+SCHEMA_VERSION: Final = 3
+"""2 added language models: model.language, generation, fidelity.perplexity; they have no parents onnx and lowered.
+3 added firmware, and is what firmware bundles have; others stay as they were."""
+LINUX_VERSION: Final = 2
 MANIFEST = "manifest.json"
 MAX_BYTES = 8 << 20
 """Of manifest.json; the largest one seen, with a thousand labels, has 60 kB."""
@@ -62,7 +64,7 @@ class LanguagePart(_Part):
 class ModelPart(_Part):
     """What a runtime needs to know to run the model."""
 
-    runtime: Literal["ai-edge-litert", "openvino"]
+    runtime: Literal["ai-edge-litert", "openvino", "firmware"]  # the last: compiled into its program
     files: tuple[str, ...] = Field(min_length=1)  # the first is the one a runtime opens
     digest: Digest
     pad_id: int
@@ -140,13 +142,25 @@ class ParentsPart(_Part):
     compiled: Digest
 
 
+class FirmwarePart(_Part):
+    """A microcontroller's program, and what it takes: item -> bytes, as the linker placed them."""
+
+    elf: str
+    binary: str  # the bytes of flash, from target.firmware.flash_origin on
+    hex: str  # the same in Intel's format
+    compiler: str  # "arm-none-eabi-gcc 12.2.1"
+    flash: dict[str, int]
+    ram: dict[str, int]
+    stack_bytes: int
+
+
 class FilePart(_Part):
     sha256: Digest
     bytes: int = Field(ge=0)
 
 
 class Manifest(_Part):
-    schema_version: Literal[1, 2]
+    schema_version: Literal[1, 2, 3]
     edgeslm: str
     name: str
     task: Task
@@ -158,6 +172,7 @@ class Manifest(_Part):
     model: ModelPart
     tokenizer: TokenizerPart | None
     generation: GenerationPart | None = None  # language models only
+    firmware: FirmwarePart | None = None  # microcontrollers only
     labels: tuple[str, ...]
     multi_label: bool
     fidelity: FidelityPart

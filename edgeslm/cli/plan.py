@@ -35,10 +35,7 @@ def plan(as_json: bool, eval_: Path | None, model: str | None, demo: str | None,
 
 
 def _print_decision(decision: Decision) -> None:
-    from edgeslm.planning import plan_budget
-
-    checkpoint, decided = decision.checkpoint, decision.plan
-    budget = plan_budget(decision.target, decided)
+    checkpoint, decided, budget = decision.checkpoint, decision.plan, decision.memory
     print_table(
         None,
         [
@@ -55,6 +52,7 @@ def _print_decision(decision: Decision) -> None:
             ["expected memory", f"{megabytes(budget.resident)} of {megabytes(budget.available)}"],
         ],
     )
+    _print_memories(decision)
     click.echo()
     for reason in (*decided.reasons, *checkpoint.notes):
         click.echo(f"- {reason}")
@@ -75,6 +73,25 @@ def _print_decision(decision: Decision) -> None:
     click.echo()
     click.echo(f"{len(checkpoint.parameters)} tensors: " + ", ".join(f"{n} {kind}" for kind, n in counts.most_common()))
     note("nothing was built: `edgeslm build` with the same flags carries this out")
+
+
+def _print_memories(decision: Decision) -> None:
+    """A microcontroller's flash and RAM by item, and where activations lie in the arena."""
+    budget = decision.budget
+    if budget is None:
+        return
+    rows = [["flash", item, f"{size:,}"] for item, size in budget.flash.items()]
+    rows.append(["flash", "in all", f"{budget.flash_bytes:,} of {budget.flash_available:,}"])
+    rows += [["RAM", item, f"{size:,}"] for item, size in budget.ram.items()]
+    rows.append(["RAM", "in all", f"{budget.ram_bytes:,} of {budget.ram_available:,}"])
+    click.echo()
+    print_table(["memory", "item", "bytes"], rows, right={2})
+    click.echo()
+    print_table(
+        ["activation", "offset", "bytes", "from call", "to"],
+        [[one.name, f"{offset:,}", f"{one.bytes:,}", str(one.first), str(one.last)] for one, offset in budget.arena],
+        right={1, 2, 3, 4},
+    )
 
 
 def _lengths(decision: Decision) -> list[str]:

@@ -120,11 +120,27 @@ def _facts(report: ProbeReport) -> list[tuple[str, str]]:
         ("load", "" if report.load_ms is None else f"{report.load_ms:.0f} ms, again {_ms(report.reload_ms)}"),
         ("first token" if report.language else "first run", _ms(report.first_run_ms)),
         ("throughput", throughput),
-        ("memory", f"{_mib(report.peak_rss_mib)} at most, {_mib(report.memory.private)} private"),
+        ("memory", _memory(report)),
         ("energy", joules or f"not measured: {energy.why_not}"),
         ("device", f"{device.cpu or device.machine}, {device.cores} cores{clock}{heat}"),
         ("runtime", f"{report.runtime.name} {report.runtime.version or ''}, {_threads(report.runtime.threads)}"),
     ]
+
+
+def _memory(report: ProbeReport) -> str:
+    if report.firmware is None:
+        return f"{_mib(report.peak_rss_mib)} at most, {_mib(report.memory.private)} private"
+    part = report.firmware
+    used = [
+        f"{name} {used:,} of {size:,}"
+        for name, used, size in (
+            ("stack", part.stack_used, part.stack_bytes),
+            ("arena", part.arena_used, part.arena_bytes),
+        )
+        if used is not None
+    ]
+    amounts = f"flash {sum(part.flash.values()):,}, RAM {sum(part.ram.values()):,} bytes"
+    return "; ".join([amounts, *used])
 
 
 def _print_estimate(report: ProbeReport) -> None:

@@ -80,7 +80,8 @@ _OPTIONS = (
                  help="Language models: tokens of prompt and answer together. Default: the model's own limit, "
                  "at most 2048."),
     click.option("--kv-cache", metavar="K",
-                 help="Language models: how keys and values are kept, float32 or int8. Default: float32."),
+                 help="Language models: how keys and values are kept: float32, int8, or float16 on "
+                 "microcontrollers. Default: float32."),
     click.option("--calibration", type=click.Path(path_type=Path), metavar="F",
                  help="Texts that calibrate integer schemes, one a line. Default: built-in ones."),
     click.option("--eval", "eval_", type=click.Path(path_type=Path), metavar="F",

@@ -10,6 +10,7 @@ import click
 
 from edgeslm.cli.console import print_json, warn
 from edgeslm.cli.device_errors import errors_of_the_device
+from edgeslm.cli.run_firmware import firmware_manifest, run_firmware
 from edgeslm.cli.run_generation import given_options, prompt_options, run_prompt
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 @click.option("--text", "texts", multiple=True, metavar="T", help="A text; may be given more than once.")
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="F",
               help="A file with a text per line; for a plain module an .npz with its inputs.")  # fmt: skip
+@click.option("--via", default="local", metavar="WAY", show_default=True,
+              help="local (this machine), or qemu (firmware on its emulated board).")  # fmt: skip
 @prompt_options
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="Threads to compute with.")  # fmt: skip
@@ -29,20 +32,29 @@ def run(
     bundle: Path,
     texts: tuple[str, ...],
     file: Path | None,
+    via: str,
     prompt: str | None,
     threads: int,
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Run a bundle here: embedding, class scores, fill-mask, or the answer to a prompt.
+    """Run a bundle here: embedding, class scores, fill-mask, or the answer to a prompt. Firmware runs on an emulated
+    board, with --via qemu.
 
     BUNDLE is a bundle's file or the folder it was unpacked to. Without --text and --file it reads texts from stdin,
     one per line. A language model reads its prompt from stdin without --prompt; with --chat on a terminal it converses.
     """
     from edgeslm.device.model import Model
     from edgeslm.device.terminal import require_fitting_options
+    from edgeslm.errors import ConfigError
 
     options = given_options(values)
+    firmware = firmware_manifest(bundle, via)
+    if firmware is not None:
+        if texts or file is not None:
+            raise ConfigError("firmware generates text: --text and --file are for other bundles", "--prompt '…'")
+        run_firmware(firmware, bundle, prompt, options, as_json)
+        return
     with errors_of_the_device(), Model.open(bundle, threads=threads) as model:
         require_fitting_options(model, bool(texts), file is not None, prompt is not None, options)
         if model.task == "generation":

@@ -30,7 +30,7 @@ def targets(context: click.Context, as_json: bool) -> None:
                 t.cpu.core,
                 str(t.cpu.cores),
                 f"{t.cpu.clock_mhz} MHz",
-                f"{t.memory.ram_kib >> 10} MiB",
+                t.memory.ram_text,
             ]
             for t in found
         ],
@@ -56,8 +56,15 @@ def show(name: str, as_json: bool) -> None:
         ("packaging", target.packaging),
         ("CPU", f"{target.cpu.cores} × {target.cpu.core} ({target.cpu.arch}) at {target.cpu.clock_mhz} MHz"),
         ("ISA features", ", ".join(sorted(target.cpu.isa))),
-        ("RAM", f"{target.memory.ram_kib >> 10} MiB"),
-        ("storage", f"{target.memory.storage_kib >> 10} MiB"),
+        ("RAM", target.memory.ram_text),
+        ("storage", target.memory.storage_text),
         ("memory bandwidth", f"{target.memory.bandwidth_mib_s} MiB/s"),
     ]
+    if target.firmware:
+        firmware = target.firmware
+        rows += [
+            ("flash, RAM", f"from {firmware.flash_origin:#010x}, from {firmware.ram_origin:#010x}"),
+            ("board's C", f"firmware_templates/boards/{firmware.template}"),
+            ("flasher", firmware.flasher),
+        ]
     print_table(None, [list(row) for row in rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.artifacts import Checkpoint, CompiledModel, Fidelity, Gate, OutputScore, Perplexity, Samples
+from edgeslm.device.language import LanguageEngine
 from edgeslm.errors import InternalError
 from edgeslm.fidelity.gates import size_gate
 from edgeslm.fidelity.score import THREADS, cosine, max_abs_error, round_down, round_significant
@@ -28,6 +29,8 @@ CHUNKED = 100
 PREFILL_COSINE = 0.995
 """Between a step's logits and a chunk's for the same text: they round activations alike, but add in another order."""
 
+OpenEngine = Callable[[CompiledModel], LanguageEngine]
+
 
 @dataclass(frozen=True)
 class LanguageScores:
@@ -39,12 +42,15 @@ class LanguageScores:
     perplexity: Perplexity
 
 
-def score_language(compiled: CompiledModel, texts: Samples, reference: Samples) -> LanguageScores:
-    """Every text step by step. Raises InternalError where a prompt entered in chunks gives other logits than steps."""
-    from edgeslm.device.open_language import open_language
+def score_language(
+    compiled: CompiledModel, texts: Samples, reference: Samples, open_engine: OpenEngine | None = None
+) -> LanguageScores:
+    """Every text step by step, in the runtime that the model is for unless `open_engine` gives another.
 
+    Raises InternalError where a prompt entered in chunks gives other logits than steps.
+    """
     samples, expected = read_samples(texts.path), read_samples(reference.path)
-    engine = open_language(describe_language(compiled), compiled.root, THREADS)
+    engine = (open_engine or _open_runtime)(compiled)
     got: list[dict[str, NDArray[Any]]] = []
     try:
         for sample, known in zip(samples, expected, strict=True):
@@ -66,6 +72,12 @@ def score_language(compiled: CompiledModel, texts: Samples, reference: Samples) 
         label_agreement=round_down(float((first.argmax(axis=1) == second.argmax(axis=1)).mean())),
     )
     return LanguageScores(texts.described, texts.count, logits, perplexity)
+
+
+def _open_runtime(compiled: CompiledModel) -> LanguageEngine:
+    from edgeslm.device.open_language import open_language
+
+    return open_language(describe_language(compiled), compiled.root, THREADS)
 
 
 def judge_language(

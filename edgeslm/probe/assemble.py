@@ -103,7 +103,7 @@ def _assemble(
         emulated=emulated,
         started_at=started_at,
         duration_s=round(duration_s, 3),
-        bundle=_bundle(inspection),
+        bundle=bundle_part(inspection),
         device=device,
         runtime=RuntimePart(
             name=load.get("runtime") or inspection.manifest.model.runtime,
@@ -166,7 +166,8 @@ def _length(event: Event, counted: _CountedRuns) -> LengthPart:
     )
 
 
-def _bundle(inspection: Inspection) -> BundlePart:
+def bundle_part(inspection: Inspection) -> BundlePart:
+    """Which bundle it was."""
     manifest = inspection.manifest
     return BundlePart(
         name=manifest.name,

@@ -73,7 +73,7 @@ class RuntimePart(Part):
 
     name: str  # ai-edge-litert, openvino, tflite_runtime
     version: str | None
-    python: str
+    python: str | None  # None where none runs: a microcontroller's firmware
     threads: int
 
 
@@ -146,6 +146,28 @@ class ProfilePart(Part):
     covered: float | None  # share of the unprofiled inference that the operators add up to
 
 
+class PositionPart(Part):
+    """Instructions of one token at one position of the cache."""
+
+    position: int
+    prefill: int  # without the output layer
+    decode: int  # with it
+
+
+class FirmwarePart(Part):
+    """What only a microcontroller's firmware has: a cost for each position, and memory that is counted to the byte."""
+
+    compiler: str
+    counter: str  # what the board counts with: DWT, PMU, SysTick
+    positions: tuple[PositionPart, ...]
+    flash: dict[str, int]  # item -> bytes, from the linker's map
+    ram: dict[str, int]
+    stack_bytes: int
+    stack_used: int | None  # at most: the rest of its paint is still there
+    arena_bytes: int
+    arena_used: int | None
+
+
 class EstimatedLength(Part):
     tokens: int | None
     ms: float
@@ -196,6 +218,7 @@ class ProbeReport(Part):
     profile: ProfilePart | None
     estimate: EstimatePart | None
     language: LanguagePart | None = None  # language models only, which have neither lengths nor throughput
+    firmware: FirmwarePart | None = None  # microcontrollers only
     notes: tuple[str, ...] = Field(default=())
 
     @property

@@ -15,9 +15,11 @@ from edgeslm.errors import ConfigError, EdgeslmError, UnsupportedError
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.assemble import assemble
 from edgeslm.probe.estimate import calibrate, estimate
+from edgeslm.probe.firmware import firmware_report
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event, ProbeSettings
 from edgeslm.probe.step_reads import step_reads
+from edgeslm.target import Target
 
 if TYPE_CHECKING:
     from edgeslm.remote.address import Address
@@ -90,7 +92,8 @@ class _Measuring:
         self._calibration = calibrate(core, request.calibration) if request.calibration else None
 
     def outcome(self) -> Outcome:
-        problem = self.error.message if self.error else "interrupted" if self.interrupted else None
+        if self.inspection.manifest.firmware is not None:
+            return Outcome(self.request, self._firmware_report(), self.error, self.interrupted)
         report = assemble(
             self.inspection,
             self.request.via,
@@ -99,16 +102,32 @@ class _Measuring:
             duration_s=time.monotonic() - self._started,
             layers=self._layers,
             reads=self._reads,
-            problem=problem,
+            problem=self._problem,
         )
         if report is not None and report.complete and self._calibration is not None:
             report = report.model_copy(update={"estimate": estimate(report, self._calibration)})
         return Outcome(self.request, report, self.error, self.interrupted)
 
+    def _firmware_report(self) -> ProbeReport | None:
+        return firmware_report(
+            self.inspection,
+            self.request.via,
+            self.events,
+            started_at=self._started_at,
+            duration_s=time.monotonic() - self._started,
+            problem=self._problem,
+        )
+
+    @property
+    def _problem(self) -> str | None:
+        return self.error.message if self.error else "interrupted" if self.interrupted else None
+
 
 def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> None:
     manifest, target = inspection.manifest, inspection.manifest.target
-    if request.via == "qemu":
+    if target.is_firmware:
+        _refuse_for_firmware(request, target)
+    elif request.via == "qemu":
         if target.cpu.arch != "aarch64":
             raise UnsupportedError(
                 f"--via qemu emulates arm64 boards; this bundle was built for {target.title}",
@@ -124,6 +143,16 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
         raise ConfigError(f"--via {request.via} is no way to a device", "local, qemu, or ssh://user@host:port")
 
 
+def _refuse_for_firmware(request: ProbeRequest, target: Target) -> None:
+    if request.via != "qemu":
+        raise UnsupportedError(
+            f"this bundle is firmware for {target.title}: --via {request.via} runs Linux bundles",
+            "--via qemu runs it on the emulated board",
+        )
+    if request.rootfs or request.core or request.calibration:
+        raise ConfigError("--rootfs, --core and --calibration are for bundles that run Linux")
+
+
 def _measure_here(measuring: _Measuring, announce: Announce) -> None:
     request, take = measuring.request, measuring.events.append
     try:
@@ -131,6 +160,10 @@ def _measure_here(measuring: _Measuring, announce: Announce) -> None:
             from edgeslm.probe.transports import local
 
             local.measure(request.bundle, request.settings, announce, take)
+        elif measuring.inspection.manifest.firmware is not None:
+            from edgeslm.probe.transports import board
+
+            board.measure(request.bundle, measuring.inspection.manifest, request.settings, announce, take)
         else:
             from edgeslm.probe.transports import qemu
 

@@ -46,9 +46,9 @@ class StepReads:
 
 
 def step_reads(bundle: Path, manifest: Manifest) -> StepReads | None:
-    """What a step of this bundle's model reads; None where it is no language model."""
+    """What a step of this bundle's model reads; None where it is no language model, or firmware."""
     language = manifest.model.language
-    if language is None:
+    if language is None or manifest.firmware is not None:
         return None
     each, scale = CACHE_BYTES[language.kv_cache]
     row_bytes = 2 * language.layers * language.kv_heads * (language.head_dim * each + scale)

@@ -239,7 +239,7 @@ def test_features_are_installed_with_a_release(deploy: Deploy, device: Device, v
     assert found.stderr == ""
     assert answers(device)
     for flags, status, told in (
-        (("--with", "nothing"), 2, "there is no feature 'nothing' -> known: constrain, serve"),
+        (("--with", "nothing"), 2, "there is no feature 'nothing' hint: known: constrain, serve"),
         (("--with", "constrain"), 3, "has no requirements-constrain.txt"),
     ):
         refused = deploy(versions[0], device, *flags)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("edgeslm", "targets", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("edgeslm", "targets", "firmware_templates", "pyproject.toml", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,13 @@ def tree_files() -> set[str]:
         for path in (ROOT / "edgeslm").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    return package | {f"edgeslm/targets/{path.name}" for path in (ROOT / "targets").iterdir() if path.is_file()}
+    mapped = {
+        f"edgeslm/{path.relative_to(ROOT).as_posix()}"
+        for folder in ("targets", "firmware_templates")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return package | mapped
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
@@ -62,7 +68,9 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
 def test_every_package_folder_is_listed() -> None:
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "edgeslm").rglob("*.py")}
-    assert {folder.replace("/", ".") for folder in folders} | {"edgeslm.targets"} == set(configured)
+    assert {folder.replace("/", ".") for folder in folders} | {"edgeslm.targets", "edgeslm.firmware_templates"} == set(
+        configured
+    )
     for folder in folders:
         assert (ROOT / folder / "__init__.py").is_file()
 

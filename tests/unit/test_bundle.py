@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from edgeslm.artifacts import OutputScore
-from edgeslm.bundle import linux, wheels
+from edgeslm.bundle import linux, store, wheels
 from edgeslm.bundle.host_cpu import host_cpu_features
 from edgeslm.bundle.inspect import inspect_bundle
-from edgeslm.bundle.linux import bundle_path, reject_existing
 from edgeslm.bundle.manifest import Manifest, parse_manifest
 from edgeslm.bundle.requirements import CHAT, PINNED, PYTHONS, RUNTIMES, requirements_file
+from edgeslm.bundle.store import bundle_path, reject_existing
 from edgeslm.errors import BundleError, StorageError, ToolchainError
 from tests.unit.tiny_build import TinyBuild, tiny_build
 
@@ -157,7 +157,7 @@ def test_a_write_that_ends_midway_leaves_nothing(
         path.write_bytes(b"half")
         raise end
 
-    monkeypatch.setattr(linux, "write_archive", half)
+    monkeypatch.setattr(store, "write_archive", half)
     with pytest.raises(type(end)):
         build.write(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -353,8 +353,8 @@ def test_a_manifest_of_another_version_says_what_reads_it(build: TinyBuild, tmp_
     manifest = parse_manifest(content, "here")
     assert isinstance(manifest, Manifest)
     assert manifest.content == content
-    document = json.loads(content) | {"schema_version": 3, "edgeslm": "3.1.4", "novelty": 1}
-    with pytest.raises(BundleError, match="schema version 3") as caught:
+    document = json.loads(content) | {"schema_version": 4, "edgeslm": "3.1.4", "novelty": 1}
+    with pytest.raises(BundleError, match="schema version 4") as caught:
         parse_manifest(json.dumps(document).encode(), "here")
     assert "3.1.4" in (caught.value.hint or "")
     assert "upgrade" in (caught.value.hint or "")

@@ -13,6 +13,7 @@ from edgeslm.quantize.schemes import SCHEMES, Scheme
 from edgeslm.target import Target, list_targets, load_target
 
 BACKENDS = ("tflite", "openvino")
+LINUX = [target for target in list_targets() if not target.is_firmware]
 ARM = [target for target in list_targets() if target.cpu.arch == "aarch64"]
 
 
@@ -29,7 +30,7 @@ def test_resident_facts_are_possible(fact: tuple[float, float]) -> None:
     assert 10 < constant_mib < 400  # Python, numpy and a runtime are never free
 
 
-@pytest.mark.parametrize("target", list_targets(), ids=lambda target: target.name)
+@pytest.mark.parametrize("target", LINUX, ids=lambda target: target.name)
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_target_finds_a_cost(target: Target, scheme: Scheme, backend: str) -> None:

@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 from edgeslm.errors import UnsupportedError
 from edgeslm.export.families import FAMILIES, read_decoder
 from edgeslm.export.weights_file import TensorHeader
-from tests.decoders import CASES, STORIES, Config, Made, config_of, headers_of, kept_in, random_decoder, read
+from tests.decoders import (
+    CASES,
+    STORIES,
+    Config,
+    Made,
+    config_of,
+    headers_of,
+    kept_in,
+    pytorch_logits,
+    random_decoder,
+    read,
+)
 from tests.unit.decoder_reference import run
 
 TOLERANCE = 1e-4
@@ -35,23 +46,12 @@ def some_tokens(vocabulary: int) -> list[int]:
     return [int(token) for token in np.random.default_rng(0).integers(0, vocabulary, TOKENS)]
 
 
-def expected_logits(folder: Path, tokens: list[int]) -> NDArray[np.float32]:
-    """By transformers, from the files alone."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
-    with torch.no_grad():
-        logits: NDArray[np.float32] = model.eval()(torch.tensor([tokens])).logits[0].numpy()
-    return logits
-
-
 def assert_same_logits(folder: Path) -> None:
     decoder = read(folder)
     tokens = some_tokens(decoder.vocabulary)
     found = run(decoder, stored(folder).__getitem__, tokens)
     assert found.shape == (TOKENS, decoder.vocabulary)
-    np.testing.assert_allclose(found, expected_logits(folder, tokens), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found, pytorch_logits(folder, tokens), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("case", CASES)

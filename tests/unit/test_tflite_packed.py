@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edgeslm.backends.tflite.lower.file import lower_graphs
 from edgeslm.backends.tflite.lower.packed import PackedMatrix
-from edgeslm.backends.tflite.rounding import round_matrix
 from edgeslm.formats.tflite import read_tflite
+from edgeslm.quantize.symmetric import round_matrix
 from tests.unit.lowered_nodes import a_graph
 
 Seed = st.integers(0, 2**32 - 1)

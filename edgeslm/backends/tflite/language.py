@@ -15,10 +15,10 @@ from edgeslm.artifacts import CompiledModel, LanguageSpec, Precision, QuantPlan,
 from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
 from edgeslm.backends.tflite.lower.file import lower_graphs
 from edgeslm.backends.tflite.lower.packed import PackedMatrix
-from edgeslm.backends.tflite.rounding import round_matrix
 from edgeslm.decoder import Decoder
 from edgeslm.digest import files_digest
 from edgeslm.quantize.plan import BITS
+from edgeslm.quantize.symmetric import round_matrix
 
 if TYPE_CHECKING:
     import onnx_ir

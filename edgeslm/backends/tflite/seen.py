@@ -13,11 +13,11 @@ from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.linear import PADDED
 from edgeslm.backends.tflite.observe import Inputs, Observed, Sample, linear_operators, observe
 from edgeslm.backends.tflite.recipe import Ranges
-from edgeslm.backends.tflite.rounding import DAMPING, Floats, Rounded, round_with_feedback
 from edgeslm.backends.tflite.smoothing import find_factors, smooth, smoothed_inputs
 from edgeslm.backends.tflite.treatment import Treatment
 from edgeslm.quantize.feedback import feedback_factor
 from edgeslm.quantize.schemes import Scheme
+from edgeslm.quantize.symmetric import DAMPING, Floats, Rounded, round_with_feedback
 
 BITS = {"int8": 8, "int4": 4}
 COARSE = 0.05

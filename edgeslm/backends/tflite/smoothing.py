@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgeslm.backends.tflite.graph import Array, Graph
 from edgeslm.backends.tflite.observe import Inputs, linear_operators
-from edgeslm.backends.tflite.rounding import Floats, rounding_error
 from edgeslm.formats.tflite import schema
+from edgeslm.quantize.symmetric import Floats, rounding_error
 
 STRENGTHS = (0.3, 0.5, 0.7)  # how much of an outlier moves into the weights, as an exponent
 WORTH = 0.7  # smooth where the error falls below this share of what it was

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeslm.backends.tflite.rounding import (
+from edgeslm.quantize.feedback import feedback_factor
+from edgeslm.quantize.symmetric import (
     DAMPING,
     LARGEST,
     Floats,
@@ -16,7 +17,6 @@ from edgeslm.backends.tflite.rounding import (
     rounding_error,
     search_scales,
 )
-from edgeslm.quantize.feedback import feedback_factor
 
 
 def matrix(rows: int, columns: int, seed: int) -> Floats:

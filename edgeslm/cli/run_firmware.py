@@ -1,0 +1,143 @@
+"""The part of `edgeslm run` that is for firmware: the answer of an emulated board."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeslm.cli.console import print_json
+from edgeslm.device.prompt_options import PromptOption
+
+if TYPE_CHECKING:
+    from edgeslm.bundle.manifest import Manifest
+    from edgeslm.firmware.board import Board, Done
+
+OFFERED = ("max_tokens", "temperature", "seed")
+"""Options of a prompt that a board knows."""
+MAX_TOKENS = 256
+INTERRUPTED = 130
+
+
+def firmware_manifest(bundle: Path, via: str) -> Manifest | None:
+    """The manifest of a firmware bundle, digests verified; None for one that runs here.
+
+    Raises UnsupportedError where the way does not go with the bundle, ConfigError for a way that is none.
+    """
+    from edgeslm.bundle.inspect import inspect_bundle, read_manifest
+    from edgeslm.errors import BundleError, ConfigError, UnsupportedError
+    from edgeslm.formats.archive import open_archive
+
+    if via not in {"local", "qemu"}:
+        raise ConfigError(f"--via {via} is no way to run a bundle", "local, or qemu for firmware")
+    try:
+        with open_archive(bundle) as archive:
+            manifest = read_manifest(archive)
+    except BundleError:
+        if via == "local":
+            return None  # the bundle's own device package says what is wrong with it
+        raise
+    title = manifest.target.title
+    if manifest.firmware is None:
+        if via == "qemu":
+            raise UnsupportedError(f"--via qemu runs firmware; this bundle was built for {title}", "leave out --via")
+        return None
+    if via == "local":
+        raise UnsupportedError(f"this bundle is firmware for {title}", "--via qemu runs it on the emulated board")
+    return inspect_bundle(bundle).manifest
+
+
+def run_firmware(
+    manifest: Manifest, bundle: Path, prompt: str | None, options: dict[PromptOption, Any], as_json: bool
+) -> None:
+    """Stream the board's answer; ends the command with status 130 where Ctrl-C ended it."""
+    from edgeslm.device.terminal import read_prompt
+    from edgeslm.errors import ConfigError
+    from edgeslm.firmware.emulate import emulated_board
+
+    foreign = [option.flag for option in options if option.name not in OFFERED]
+    if foreign:
+        raise ConfigError(
+            f"a board does not know {', '.join(foreign)}", f"it takes {', '.join(_flag(name) for name in OFFERED)}"
+        )
+    given = {option.name: value for option, value in options.items()}
+    most, temperature = given.get("max_tokens", MAX_TOKENS), given.get("temperature", 0.0)
+    if most < 1 or not 0 <= temperature < 65536 or given.get("seed", 0) < 0:
+        raise ConfigError("--max-tokens is at least 1, --temperature from 0 to 65535, --seed from 0")
+    asked = read_prompt() if prompt is None else prompt
+    with emulated_board(bundle, manifest) as board:
+        board.set_options(most, temperature, given.get("seed", 0))
+        text, tokens, done = _stream(board, asked, silent=as_json)
+    if as_json:
+        from edgeslm.answers import GenerationAnswer, RunAnswer
+
+        answer = GenerationAnswer(
+            prompt=asked,
+            text=text,
+            tokens=tokens,
+            finish_reason=done.reason,
+            prompt_tokens=done.prompt_tokens,
+            generated_tokens=done.tokens,
+        )
+        print_json(RunAnswer(bundle=str(bundle), task=manifest.task, results=[], generation=answer))
+    if done.reason == "interrupted":
+        sys.exit(INTERRUPTED)
+
+
+def _stream(board: Board, prompt: str, *, silent: bool) -> tuple[str, list[int], Done]:
+    """Write the answer as it comes; its text, its tokens, how it ended. Ctrl-C asks the board to end it."""
+    from edgeslm.errors import InternalError
+    from edgeslm.firmware.board import Done
+
+    # A character may be spread over several tokens.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    texts: list[str] = []
+    tokens: list[int] = []
+
+    def show(piece: str) -> None:
+        texts.append(piece)
+        if not silent:
+            click.echo(_steerless(piece) if sys.stdout.isatty() else piece, nl=False)
+
+    with _interrupting(board):
+        for came in board.answer(prompt):
+            if isinstance(came, Done):
+                show(decoder.decode(b"", final=True))
+                if not silent:
+                    click.echo()
+                return "".join(texts), tokens, came
+            if came.id is not None:
+                tokens.append(came.id)
+            show(decoder.decode(came.text))
+    raise InternalError("a board's answer ended without saying how")
+
+
+@contextlib.contextmanager
+def _interrupting(board: Board) -> Iterator[None]:
+    """Ctrl-C goes to the board, whose last frames still come; the second one ends the command."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        board.interrupt()
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _steerless(text: str) -> str:
+    """A model's words must not steer a terminal."""
+    return "".join(letter if letter in "\n\t" or letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

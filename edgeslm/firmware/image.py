@@ -1,0 +1,136 @@
+"""A firmware image: the checked-in C and a generated model, compiled and linked for a target."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeslm.backends.cortexm.variant import choose_variant
+from edgeslm.errors import DoesNotFitError, InternalError, ToolFailedError
+from edgeslm.firmware.memory_map import MemoryMap, read_memory_map
+from edgeslm.firmware.toolchain import Compiler, core_flags, find_compiler
+from edgeslm.target import Firmware, Target
+from edgeslm.template_folder import template_folder
+from edgeslm.toolchain import run_tool
+
+STACK_BYTES = 2048
+"""A step takes some 300 bytes of it; painting measures what is used."""
+ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards")
+"""Of firmware_templates: what every image has, beside the board's own folder and the model."""
+FAST_ROOMS = frozenset({"kernels", "model"})
+"""Compiled for speed; everything else for size."""
+FAST, SMALL = ("-O2",), ("-Os", "-fno-move-loop-invariants")
+STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
+# No fused products: every core and the host give the same bits. No calls of memcpy and memset instead of loops: the
+# image links with no C library.
+MEANING = ("-ffp-contract=off", "-fno-strict-aliasing", "-fno-tree-loop-distribute-patterns")
+SECTIONS = ("-ffunction-sections", "-fdata-sections")
+INCLUDED = {"kernels": ("-include", "model_config.h"), "tokenizer": ("-include", "model_tokenizer.h")}
+"""Generated headers whose macros leave out what the model has no use for."""
+MEMORY_SCRIPT = "memory.ld"
+
+
+@dataclass(frozen=True)
+class Image:
+    """`memory`: bytes of each item, from the linker's map. `compiler`: GCC's version."""
+
+    elf: Path
+    binary: Path  # the bytes of flash, from its first address on
+    hex: Path  # the same as Intel hex, with addresses
+    memory: MemoryMap
+    compiler: str
+
+
+def build_image(target: Target, model: Path, out: Path, *, stack_bytes: int = STACK_BYTES) -> Image:
+    """Compile and link the generated model in folder `model` for `target`, into folder `out`.
+
+    Raises MissingToolError without a toolchain, DoesNotFitError where the
+    linker finds no room, ToolFailedError with its log where the C does not compile.
+    """
+    compiler, firmware = find_compiler(), firmware_facts(target)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MEMORY_SCRIPT).write_text(memory_script(target, stack_bytes))
+    macros = [*choose_variant(target.cpu.isa).macros, *board_macros(firmware)]
+    flags = [*core_flags(target.cpu.core), *STRICT, *MEANING, *SECTIONS, *macros]
+    flags += [f"-I{folder}" for folder in include_folders(firmware, model)]
+    objects: list[str] = []
+    for room, sources in image_sources(firmware, model).items():
+        folder = out / "objects" / room
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        level = FAST if room in FAST_ROOMS else SMALL
+        run_tool(
+            [str(compiler.gcc), *flags, *level, *INCLUDED.get(room, ()), "-c", *map(str, sources)],
+            out / "compile.log",
+            cwd=folder,
+        )
+        objects += sorted(str(path.relative_to(out)) for path in folder.glob("*.o"))
+    _link(compiler, target, objects, out)
+    binary, hexadecimal = out / "firmware.bin", out / "firmware.hex"
+    for kind, path in (("binary", binary), ("ihex", hexadecimal)):
+        run_tool([str(compiler.objcopy), "-O", kind, "firmware.elf", path.name], out / "convert.log", cwd=out)
+    memory = read_memory_map((out / "firmware.map").read_text(), (model / "model_config.h").read_text())
+    return Image(out / "firmware.elf", binary, hexadecimal, memory, compiler.version)
+
+
+def firmware_facts(target: Target) -> Firmware:
+    """Raises InternalError for a target that runs Linux: whoever asks has looked before."""
+    if target.firmware is None:
+        raise InternalError(f"{target.name} is no microcontroller: there is no image for it")
+    return target.firmware
+
+
+def board_macros(firmware: Firmware) -> tuple[str, ...]:
+    """On an emulator alone the program ends by semihosting: without a debugger silicon would fault there."""
+    return ("-DEDGESLM_SEMIHOSTING",) if firmware.flasher == "qemu" else ()
+
+
+def memory_script(target: Target, stack_bytes: int) -> str:
+    """memory.ld of a target: boards/memory.ld.in filled in with its facts."""
+    firmware = firmware_facts(target)
+    text = (template_folder() / "boards" / "memory.ld.in").read_text()
+    facts = {
+        "FLASH_ORIGIN": f"{firmware.flash_origin:#010x}",
+        "FLASH_BYTES": f"{target.memory.storage_kib}K",
+        "RAM_ORIGIN": f"{firmware.ram_origin:#010x}",
+        "RAM_BYTES": f"{target.memory.ram_kib}K",
+        "STACK_BYTES": str(stack_bytes),
+    }
+    for name, value in facts.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def include_folders(firmware: Firmware, model: Path) -> Iterable[Path]:
+    """The generated model first: it has model_config.h."""
+    templates = template_folder()
+    return [model, *(templates / room for room in ("model", *ROOMS)), templates / "boards" / firmware.template]
+
+
+def image_sources(firmware: Firmware, model: Path) -> dict[str, list[Path]]:
+    """Room -> its sources; a room's objects lie together, and the map tells them apart by it."""
+    templates = template_folder()
+    rooms = {room: templates / room for room in ROOMS}
+    rooms |= {"board": templates / "boards" / firmware.template, "model": model}
+    found = {room: sorted([*folder.glob("*.c"), *folder.glob("*.S")]) for room, folder in rooms.items()}
+    return {room: sources for room, sources in found.items() if sources}
+
+
+def _link(compiler: Compiler, target: Target, objects: Sequence[str], out: Path) -> None:
+    script = template_folder() / "boards" / "sections.ld"
+    command = [str(compiler.gcc), *core_flags(target.cpu.core), "-nostdlib", *objects, "-lgcc", "-L.", f"-T{script}"]
+    command += ["-Wl,--gc-sections", "-Wl,--fatal-warnings", "-Wl,-Map=firmware.map", "-o", "firmware.elf"]
+    try:
+        run_tool(command, out / "link.log", cwd=out)
+    except ToolFailedError as error:
+        lines = error.log.read_text().splitlines()
+        overflow = [line.split("region ")[1] for line in lines if "overflowed by" in line]
+        if not overflow:
+            raise
+        raise DoesNotFitError(
+            f"the firmware does not fit {target.name}:\n" + "\n".join(f"         region {row}" for row in overflow),
+            f"flash {target.memory.storage_text}, RAM {target.memory.ram_text}; --context N, --kv-cache int8 or "
+            "--scheme int4 take less",
+        ) from None

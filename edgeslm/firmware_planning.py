@@ -1,0 +1,213 @@
+"""Decide, as data, for a microcontroller: scheme per tensor, the cache, flash and RAM by item, and what would fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeslm.artifacts import Checkpoint, KvCache, QuantPlan, TensorChoice
+from edgeslm.backends.cortexm.budget import FirmwareBudget, firmware_budget, kib, require_fit
+from edgeslm.backends.cortexm.language import LanguageProgram, program_language
+from edgeslm.backends.cortexm.quantize import DEFAULT_GROUP
+from edgeslm.backends.cortexm.variant import choose_variant
+from edgeslm.decoder import Decoder
+from edgeslm.errors import InternalError, UnsupportedError, UnsupportedSchemeError
+from edgeslm.firmware.image import STACK_BYTES
+from edgeslm.firmware_graph import BACKEND, step_graph, with_context
+from edgeslm.ir.graph import Graph
+from edgeslm.planning import DEFAULT_SCHEME, with_digest
+from edgeslm.quantize.constants import plan_constants
+from edgeslm.quantize.plan import choose_precisions
+from edgeslm.quantize.schemes import find_scheme
+from edgeslm.target import Target, list_targets
+from edgeslm.tokenizer.read import read_specification
+from edgeslm.tokenizer.specification import Specification
+from edgeslm.tokenizer.table import compile_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCHEMES = ("fp32", "int8", "int4")
+SHORTEST_CONTEXT = 32
+"""Tokens: a hint proposes none below."""
+STEP = 8
+"""Contexts that hints propose are multiples of it."""
+
+
+@dataclass(frozen=True)
+class FirmwarePlan:
+    """The decision, and the budget it rests on."""
+
+    plan: QuantPlan
+    budget: FirmwareBudget
+
+
+def decide_firmware(
+    target: Target,
+    checkpoint: Checkpoint,
+    lengths: tuple[int, ...],
+    kv_cache: KvCache,
+    scheme: str | None = None,
+    backend: str | None = None,
+    converter: str | None = None,
+) -> FirmwarePlan:
+    """The plan for this language model on this microcontroller; nothing is compiled, and no weight read. `lengths` is
+    its context.
+
+    Raises UnsupportedError, UnsupportedOpError, UnsupportedSchemeError, DoesNotFitError.
+    """
+    if checkpoint.decoder is None:
+        raise UnsupportedError(
+            f"{target.name} is a microcontroller: language models are built for it, and {checkpoint.name} is "
+            f"{'an encoder' if checkpoint.tokenizer else 'a plain module'}",
+            f"targets that run Linux: {', '.join(one.name for one in list_targets() if not one.is_firmware)}",
+        )
+    (context,) = lengths
+    if backend not in (None, BACKEND):
+        raise UnsupportedError(
+            f"{target.name} is a microcontroller: {backend} cannot be used on it", f"--backend {BACKEND}"
+        )
+    if converter is not None:
+        raise UnsupportedError(f"--converter {converter} is the tflite backend's", "leave out --converter")
+    chosen = find_scheme(scheme or DEFAULT_SCHEME)
+    if chosen.name not in SCHEMES:
+        raise UnsupportedSchemeError(
+            f"microcontrollers take {', '.join(SCHEMES)}, not {chosen.name}",
+            "int8 computes with int8 activations; int4 takes half the flash",
+        )
+    sizes = FirmwareSizes(checkpoint, context)
+    budget = sizes.budget(target, chosen.name, context, kv_cache)
+    if not budget.fits:
+        require_fit(checkpoint.name, target, budget, _what_would_fit(sizes, target, chosen.name, context, kv_cache))
+    choices = firmware_choices(checkpoint, chosen.name)
+    flash, ram = budget.flash, budget.ram
+    reasons = (
+        f"scheme {chosen.name} ({chosen.title}): " + ("as asked" if scheme else f"the default for {target.title}"),
+        f"backend {BACKEND}: {target.title} runs no system; the model is compiled to C",
+        f"kv cache: {context} tokens as {kv_cache}, {kib(ram['kv cache'])} KiB of RAM",
+        _memory("flash", flash, budget.flash_available),
+        _memory("RAM", ram, budget.ram_available),
+    )
+    plan = QuantPlan(
+        target=target.name,
+        backend=BACKEND,
+        scheme=chosen.name,
+        choices=choices,
+        reasons=reasons,
+        warnings=(),
+        lengths=(context,),
+        weight_bytes=flash["weights"],
+        resident_bytes=budget.ram_bytes,
+        kv_cache=kv_cache,
+        cache_bytes=ram["kv cache"],
+    )
+    return FirmwarePlan(with_digest(plan), budget)
+
+
+def _memory(kind: str, items: Mapping[str, int], available: int) -> str:
+    each = ", ".join(f"{item} {kib(size)}" for item, size in items.items())
+    return f"{kind}: {kib(sum(items.values()))} of {kib(available)} KiB ({each})"
+
+
+def firmware_choices(checkpoint: Checkpoint, scheme: str) -> dict[str, TensorChoice]:
+    """As on other targets, but int4 in the blocks that suit small models."""
+    wanted = find_scheme(scheme)
+    if wanted.linear == "int4":
+        notation = f"w4a8-g{DEFAULT_GROUP}"
+        wanted = dataclasses.replace(wanted, group=DEFAULT_GROUP, notation=notation)
+    return choose_precisions(checkpoint.parameters, wanted)
+
+
+@dataclass(frozen=True)
+class FirmwareSizes:
+    """What a checkpoint takes on any microcontroller, built any way with at most `context` tokens."""
+
+    checkpoint: Checkpoint
+    context: int
+
+    @property
+    def decoder(self) -> Decoder:
+        if self.checkpoint.decoder is None:
+            raise InternalError(f"{self.checkpoint.name} is planned as a language model, and is none")
+        return self.checkpoint.decoder
+
+    @cached_property
+    def graph(self) -> Graph:
+        return step_graph(self.decoder, self.context, _no_weights)
+
+    @cached_property
+    def tokenizer_bytes(self) -> int:
+        return len(compile_table(tokenizer_of(self.checkpoint)))
+
+    def program(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> LanguageProgram:
+        choices, variant = firmware_choices(self.checkpoint, scheme), choose_variant(target.cpu.isa)
+        return program_language(plan_constants(with_context(self.graph, context), choices), kv_cache, variant)
+
+    def budget(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> FirmwareBudget:
+        planned = self.program(target, scheme, context, kv_cache)
+        return firmware_budget(target, planned, find_scheme(scheme).linear, self.tokenizer_bytes, STACK_BYTES)
+
+
+def _no_weights(parameter: str) -> NDArray[np.float32]:
+    raise InternalError(f"{parameter} is read, but only sizes were asked for")
+
+
+def tokenizer_of(checkpoint: Checkpoint) -> Specification:
+    """Raises UnsupportedError, CheckpointError: see tokenizer/."""
+    if checkpoint.tokenizer is None or checkpoint.root is None:
+        raise InternalError(f"{checkpoint.name} is a language model without a tokenizer")
+    path: Path = checkpoint.root / checkpoint.tokenizer.file
+    return read_specification(path.read_bytes(), str(path))
+
+
+def _what_would_fit(sizes: FirmwareSizes, target: Target, scheme: str, context: int, kv_cache: KvCache) -> str:
+    """What one flag changes, where it is enough; and the smallest target that takes the model as it is."""
+
+    def fits(on: Target, name: str = scheme, length: int = context, cache: KvCache = kv_cache) -> bool:
+        try:
+            return sizes.budget(on, name, length, cache).fits
+        except UnsupportedError:
+            return False
+
+    found = list(_shorter(sizes, target, scheme, context, kv_cache, fits))
+    if kv_cache != "int8" and fits(target, cache="int8"):
+        cache = sizes.budget(target, scheme, context, "int8").ram["kv cache"]
+        found.append(f"--kv-cache int8 makes it {kib(cache)} KiB")
+    for name in SCHEMES:
+        if name != scheme and fits(target, name):
+            weights = sizes.budget(target, name, context, kv_cache).flash["weights"]
+            found.append(f"--scheme {name} makes the weights {kib(weights)} KiB")
+    larger = sorted(
+        (one for one in list_targets() if one.is_firmware and one.name != target.name and fits(one)),
+        key=lambda one: (one.memory.ram_kib + one.memory.storage_kib, one.name),
+    )
+    if larger:
+        found.append(f"the smallest target that takes it as it is: {larger[0].name}")
+    return "; ".join(found) or "no built-in target takes it: a smaller checkpoint is needed"
+
+
+def _shorter(
+    sizes: FirmwareSizes,
+    target: Target,
+    scheme: str,
+    context: int,
+    kv_cache: KvCache,
+    fits: Callable[..., bool],
+) -> Iterator[str]:
+    """The longest context that fits, with the cache as it is and with the smallest one."""
+    caches: tuple[KvCache, ...] = (kv_cache,) if kv_cache == "int8" else (kv_cache, "int8")
+    for cache in caches:
+        low, high = SHORTEST_CONTEXT // STEP, (context - 1) // STEP
+        if high < low or not fits(target, length=low * STEP, cache=cache):
+            continue
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(target, length=middle * STEP, cache=cache) else (low, middle - 1)
+        size = kib(sizes.budget(target, scheme, low * STEP, cache).ram["kv cache"])
+        with_cache = "" if cache == kv_cache else f" --kv-cache {cache}"
+        yield f"--context {low * STEP}{with_cache} makes the kv cache {size} KiB"

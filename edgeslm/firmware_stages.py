@@ -1,0 +1,123 @@
+"""The stages of a microcontroller's build: the model as C, its score on the host, the image.
+
+Checkpoint (with its Decoder) ──► Graph ──► generated C (CompiledModel) ──► LanguageScores ──► Image
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeslm.artifacts import CompiledModel, Samples
+from edgeslm.backends.cortexm.host import HostLanguage
+from edgeslm.backends.cortexm.language import program_language, write_language
+from edgeslm.backends.cortexm.variant import Variant, choose_variant
+from edgeslm.bundle.firmware import Built
+from edgeslm.cache import code_digest, explain_full_disk
+from edgeslm.digest import files_digest
+from edgeslm.errors import InternalError
+from edgeslm.fidelity.language_score import OpenEngine
+from edgeslm.firmware.image import STACK_BYTES, build_image
+from edgeslm.firmware.presets import presets_text
+from edgeslm.firmware_graph import BACKEND, step_graph
+from edgeslm.firmware_planning import tokenizer_of
+from edgeslm.formats.safetensors_weights import SafetensorsWeights
+from edgeslm.language_stages import LanguageStages, weight_files_of
+from edgeslm.quantize.constants import plan_constants
+from edgeslm.quantize.schemes import find_scheme
+from edgeslm.target import Target
+from edgeslm.template_folder import template_folder
+from edgeslm.tokenizer.table import compile_table
+from edgeslm.versions import tool_versions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class FirmwareStages(LanguageStages):
+    """As a language model's, for a microcontroller."""
+
+    target: Target
+
+    @property
+    def variant(self) -> Variant:
+        return choose_variant(self.target.cpu.isa)
+
+    def quantize(self) -> CompiledModel:
+        """The generated C: its weights rounded and packed for this core."""
+        moments = self._moments() if find_scheme(self.plan.scheme).linear == "int4" else None
+        rooms = (f"backends/{BACKEND}", "export", "formats", "ir", "quantize", "tokenizer", "decoder", "firmware_graph")
+        key = [
+            self.checkpoint.digest,
+            self.plan.digest,
+            moments.digest if moments else None,
+            self.variant.macros,
+            code_digest(*rooms),
+            tool_versions("export"),
+        ]
+        return self.cache.stage("generate", key, CompiledModel, lambda out: self._write(moments, out))
+
+    def image(self, compiled: CompiledModel, out: Path) -> Built:
+        """Compile and link into folder `out`. Not kept: it takes seconds, and the toolchain is not ours to name."""
+        with explain_full_disk(out):
+            image = build_image(self.target, compiled.root, out)
+        return Built(
+            elf=image.elf,
+            binary=image.binary,
+            hex=image.hex,
+            flash=image.memory.flash,
+            ram=image.memory.ram,
+            stack_bytes=STACK_BYTES,
+            compiler=image.compiler,
+            presets=presets_text([self.target], self.variant),
+        )
+
+    @property
+    def open_engine(self) -> OpenEngine:
+        """The same C, compiled for this machine."""
+        return self._open
+
+    @property
+    def runner_key(self) -> tuple[object, ...]:
+        """Kernels are no part of the generated C."""
+        templates = template_folder()
+        names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
+        names += ["model/edgeslm_model.h", "host/edgeslm_library.c"]
+        return (self.variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))
+
+    def size(self, compiled: CompiledModel) -> int:
+        """In flash, not as C."""
+        return sum(tensor.bytes for tensor in compiled.stored)
+
+    def _open(self, compiled: CompiledModel) -> HostLanguage:
+        described = compiled.language
+        if described is None:
+            raise InternalError(f"{self.checkpoint.name} was generated as a language model, and is none")
+        return HostLanguage(compiled.root, self.variant, described.context, described.vocabulary)
+
+    def _write(self, moments: Samples | None, out: Path) -> CompiledModel:
+        from edgeslm.formats.moments import open_moments
+
+        generation = self.checkpoint.generation
+        if generation is None:
+            raise InternalError(f"{self.checkpoint.name} is a language model whose texts have no beginning")
+        (context,) = self.plan.lengths
+        folder, file_of = weight_files_of(self.checkpoint)
+        with ExitStack() as opened:
+            weights = opened.enter_context(SafetensorsWeights(folder, file_of))
+            known = opened.enter_context(open_moments(moments.path)) if moments else None
+
+            def moments_of(parameter: str) -> NDArray[Any] | None:
+                return None if known is None else known(parameter)
+
+            graph = plan_constants(step_graph(self.decoder, context, weights), self.plan.choices)
+            program = program_language(graph, self.plan.kv_cache, self.variant, moments_of)
+            tokenizer = tokenizer_of(self.checkpoint)
+            if tokenizer.before[:1] == (generation.bos,):
+                generation = dataclasses.replace(generation, add_bos=False)
+            name, parent, table = self.checkpoint.name, self.checkpoint.digest, compile_table(tokenizer)
+            return write_language(program, self.decoder, name, self.plan, generation, table, out, parent)

@@ -1,0 +1,75 @@
+"""A microcontroller's firmware on its emulated board: instructions of each position, read from the board's own counter.
+
+Events, in this order: `board` (what it says of itself), `position` for each position that was entered without logits,
+then for each greedy step from the first position on, `end`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from edgeslm.bundle.manifest import Manifest
+from edgeslm.errors import ConfigError, ProbeTimeoutError
+from edgeslm.firmware.board import Board, Position
+from edgeslm.firmware.emulate import emulated_board
+from edgeslm.firmware.qemu import instructions
+from edgeslm.probe.settings import OnEvent, ProbeSettings
+from edgeslm.target import Target
+
+MOST_POSITIONS = 512
+"""Unless longer ones are asked for: each is emulated twice."""
+
+
+def measure(
+    bundle: Path,
+    manifest: Manifest,
+    settings: ProbeSettings,
+    announce: Callable[[str], AbstractContextManager[None]],
+    on_event: OnEvent,
+) -> None:
+    """Hand over what the board tells, as it comes.
+
+    Raises MissingToolError, ProbeTimeoutError, DeviceError; what was handed over until then stands.
+    """
+    ends = time.monotonic() + settings.time_limit_s
+    title = f"run on an emulated {manifest.target.name}"
+    with announce(title), emulated_board(bundle, manifest) as board:
+        on_event({"section": "board", **dataclasses.asdict(board.hello)})
+        count = _positions(board, settings.lengths)
+        for prompt, steps in ((count, 0), (0, count)):
+            for came in board.probe(prompt, steps):
+                if isinstance(came, Position):
+                    on_event({"section": "position", **_counted(came, manifest.target)})
+                else:
+                    last = came
+                if time.monotonic() > ends:
+                    raise ProbeTimeoutError(
+                        f"the probe was not done within {settings.time_limit_s:g} s",
+                        "--time-limit gives it longer, --length N looks at N positions alone",
+                    )
+        on_event({"section": "end", "stack_used": last.stack_used, "arena_used": last.arena_used})
+
+
+def _positions(board: Board, lengths: tuple[int, ...]) -> int:
+    """How many positions are looked at. Raises ConfigError for more than the context has."""
+    longest = max(lengths, default=min(board.hello.context, MOST_POSITIONS))
+    if longest > board.hello.context:
+        raise ConfigError(
+            f"{board.hello.name} has no length of {longest} tokens",
+            f"prompt and answer together have room for {board.hello.context}",
+        )
+    return longest
+
+
+def _counted(position: Position, target: Target) -> dict[str, object]:
+    return {
+        "position": position.position,
+        "logits": position.logits,
+        "step": instructions(target, position.ticks),
+        "whole": instructions(target, position.whole_ticks),
+        "parts": [instructions(target, ticks) for ticks in position.parts],
+    }

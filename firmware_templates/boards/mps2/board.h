@@ -1,0 +1,3 @@
+/* MPS2 with the images AN385, AN386 and AN500: UART 0. */
+#define EDGESLM_UART_CMSDK 0x40004000u
+#define EDGESLM_UART_CLOCK 25000000u

@@ -1,0 +1,39 @@
+/* What a board answers: requests in frames, or lines that a person types.
+ *
+ * Requests (upper case) and answers (lower case), with the words of their payloads:
+ *
+ *   H  –                                            h  what the board is: see hello()
+ *   O  most tokens, temperature (16 fractional bits), seed
+ *                                                   o  the same: they hold from now on
+ *   P  the prompt, UTF-8                            t  index, token; text. Once for each token (one that is
+                                                      0xffffffff brings text that was held back), then
+ *                                                   d  reason, prompt tokens, tokens, ticks of prefill, ticks of decode,
+ *                                                      bytes of stack used, of the arena (by X alone)
+ *   X  prompt tokens, steps, 1: parts too           x  position, 1 where logits were asked for, ticks of the step,
+ *                                                      ticks with choosing a token and its text. Once for each position
+ *                                                   p  position, ticks of each part. After each x, if asked for
+ *                                                   d  as above
+ *   Q  –                                            the emulator exits; a board starts again
+ *
+ * e: code, two words that belong to it (see the enumeration). Byte 3 (Ctrl-C) outside of frames ends an answer. A host
+ * that was not answered sends EDGESLM_MOST_PAYLOAD + 8 zeros and asks again: whatever was damaged is then behind.
+ */
+#ifndef EDGESLM_SERVE_H
+#define EDGESLM_SERVE_H
+
+#include <stdint.h>
+
+#define EDGESLM_PROTOCOL 1u
+
+enum {
+  /* 1 to 3: why there is no answer, of generate.h; with tokens of the prompt, context */
+  EDGESLM_ERROR_UNKNOWN = 16, /* type, bytes */
+  EDGESLM_ERROR_LENGTH = 17,  /* more positions than the context has: asked for, context */
+  EDGESLM_ERROR_STEP = 18,    /* the model refused a token: position, token */
+  EDGESLM_ERROR_FAULT = 19    /* the core faulted: its fault status, where */
+};
+
+/* Answer until the UART ends (the host build's alone) or Q comes. */
+int edgeslm_serve(void);
+
+#endif

@@ -1,0 +1,70 @@
+#include "terminal.h"
+
+#include "edgeslm_board.h"
+
+enum { CTRL_C = 3, BACKSPACE = 8, NEWLINE = 10, RETURN = 13, CTRL_U = 21, DELETE = 127 };
+
+static uint32_t typed; /* bytes of the line */
+
+static void show(const char *text) {
+  while (*text) edgeslm_uart_write((uint8_t)*text++);
+}
+
+void edgeslm_terminal_start(void) { typed = 0; }
+
+static void ask(void) {
+  typed = 0;
+  show("\r\n> ");
+}
+
+void edgeslm_terminal_greet(void) {
+  show("\r\n");
+  show(edgeslm_model_config.name);
+  show(", ");
+  show(edgeslm_model_config.scheme);
+  ask();
+}
+
+/* A model's words must not steer a terminal. */
+static int show_token(uint32_t index, uint32_t token, const char *text, uint32_t bytes) {
+  (void)index;
+  (void)token;
+  for (uint32_t i = 0; i < bytes; i++) {
+    uint8_t byte = (uint8_t)text[i];
+    if (byte == NEWLINE) edgeslm_uart_write(RETURN);
+    edgeslm_uart_write((byte >= ' ' && byte != DELETE) || byte == NEWLINE || byte == '\t' ? byte : '?');
+  }
+  return edgeslm_uart_interrupted();
+}
+
+static void answer(const uint8_t *line, const edgeslm_options *options) {
+  edgeslm_answer answered;
+  show("\r\n");
+  switch (edgeslm_generate(&answered, (const char *)line, typed, options, show_token)) {
+    case 0: break;
+    case EDGESLM_PROMPT_TOO_LONG: show("too long for the model's context"); break;
+    case EDGESLM_PROMPT_EMPTY: show("a prompt, please"); break;
+    default: show("no UTF-8");
+  }
+  ask();
+}
+
+/* The last character, all its bytes. */
+static void erase(const uint8_t *line) {
+  while (typed && (line[--typed] & 0xc0u) == 0x80u) {
+  }
+  show("\b \b");
+}
+
+void edgeslm_terminal_take(uint8_t *line, uint32_t most, uint32_t byte, const edgeslm_options *options) {
+  if (byte == RETURN || (byte == NEWLINE && typed)) {
+    answer(line, options);
+  } else if (byte == BACKSPACE || byte == DELETE) {
+    if (typed) erase(line);
+  } else if (byte == CTRL_C || byte == CTRL_U) {
+    ask();
+  } else if (byte >= ' ' && typed < most) {
+    line[typed++] = (uint8_t)byte;
+    edgeslm_uart_write(byte);
+  }
+}
