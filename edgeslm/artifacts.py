@@ -24,6 +24,8 @@ Precision = Literal["fp32", "fp16", "int8", "int4"]
 """How one tensor is stored."""
 KvCache = Literal["float32", "float16", "int8"]
 """How a language model's keys and values are kept; float16 on microcontrollers alone."""
+FIRMWARE = "firmware"
+"""The runtime of a model that is compiled into its program."""
 Converter = Literal["edgeslm", "onnx2tf"]
 """What writes the tflite backend's float model: our own lowering, or a tool in an environment of its own."""
 
@@ -258,6 +260,9 @@ class CompiledModel:
 
     @property
     def bytes(self) -> int:
+        """Of the files that a runtime opens; of a model that is compiled into firmware, what it takes of flash."""
+        if self.runtime == FIRMWARE:
+            return sum(tensor.bytes for tensor in self.stored)
         return sum((self.root / name).stat().st_size for name in self.files)
 
 

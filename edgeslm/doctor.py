@@ -36,7 +36,9 @@ OPTIONAL = {"constrain", "demo", "report", "serve", "ssh"}
 TOOLS: dict[str, tuple[str, str, str]] = {
     "qemu-aarch64": ("running bundles as on a Raspberry Pi", "qemu-aarch64", "qemu-user"),
     "mmdebstrap": ("the arm64 userland for those runs", "mmdebstrap", "mmdebstrap"),
-    "cc": ("counting instructions in those runs", "cc", "build-essential"),
+    "cc": ("counting instructions in those runs, and scoring firmware", "cc", "build-essential"),
+    "arm-none-eabi-gcc": ("firmware for microcontrollers", "arm-none-eabi-gcc", "gcc-arm-none-eabi"),
+    "qemu-system-arm": ("running firmware on emulated boards", "qemu-system-arm", "qemu-system-arm"),
 }
 """Name -> what it is for, executable, Debian package."""
 

@@ -6,6 +6,7 @@ Checkpoint (with its Decoder) ──► Graph ──► generated C (CompiledMod
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.bundle.firmware import Built
 from edgeslm.cache import code_digest, explain_full_disk
 from edgeslm.digest import files_digest
-from edgeslm.errors import InternalError
+from edgeslm.errors import InternalError, ToolFailedError
 from edgeslm.fidelity.language_score import OpenEngine
 from edgeslm.firmware.image import STACK_BYTES, build_image
 from edgeslm.firmware.presets import presets_text
@@ -31,6 +32,7 @@ from edgeslm.quantize.schemes import find_scheme
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
 from edgeslm.tokenizer.table import compile_table
+from edgeslm.toolchain import last_lines
 from edgeslm.versions import tool_versions
 
 if TYPE_CHECKING:
@@ -64,7 +66,11 @@ class FirmwareStages(LanguageStages):
     def image(self, compiled: CompiledModel, out: Path) -> Built:
         """Compile and link into folder `out`. Not kept: it takes seconds, and the toolchain is not ours to name."""
         with explain_full_disk(out):
-            image = build_image(self.target, compiled.root, out)
+            try:
+                image = build_image(self.target, compiled.root, out)
+            except ToolFailedError as error:  # its log lies where nothing stays
+                log = Path(shutil.copy(error.log, self.cache.folder / "image.log"))
+                raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
         return Built(
             elf=image.elf,
             binary=image.binary,
@@ -88,10 +94,6 @@ class FirmwareStages(LanguageStages):
         names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
         names += ["model/edgeslm_model.h", "host/edgeslm_library.c"]
         return (self.variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))
-
-    def size(self, compiled: CompiledModel) -> int:
-        """In flash, not as C."""
-        return sum(tensor.bytes for tensor in compiled.stored)
 
     def _open(self, compiled: CompiledModel) -> HostLanguage:
         described = compiled.language

@@ -44,7 +44,7 @@ def decide_language(
         )
     if kv_cache == "float16":
         raise UnsupportedError(
-            f"keys and values are kept as float16 on microcontrollers alone; {target.name} runs Linux",
+            f"keys and values are kept as float16 on microcontrollers alone, and {target.name} runs Linux",
             "--kv-cache int8 takes less still",
         )
     if converter == "onnx2tf":

@@ -64,7 +64,7 @@ class LanguageStages:
             lambda _: language_score.score_language(compiled, scoring, reference, self.open_engine),
         )
         scheme = find_scheme(self.plan.scheme)
-        return language_score.judge_language(scores, scheme, self.size(compiled), self.checkpoint, min_fidelity)
+        return language_score.judge_language(scores, scheme, compiled.bytes, self.checkpoint, min_fidelity)
 
     @property
     def open_engine(self) -> language_score.OpenEngine | None:
@@ -75,10 +75,6 @@ class LanguageStages:
     def runner_key(self) -> tuple[object, ...]:
         """What else the score depends on."""
         return ()
-
-    def size(self, compiled: CompiledModel) -> int:
-        """Bytes of the weights, as the size's gate counts them."""
-        return compiled.bytes
 
     def _write(self, moments: Samples | None, out: Path) -> CompiledModel:
         from edgeslm.export.decoder_graph import Window, build_graph

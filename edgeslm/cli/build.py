@@ -88,4 +88,5 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool) -> None:
         ],
     )
     given = "--prompt '…'" if answer.task == "generation" else "--text '…'"
-    note(f"\nnext: edgeslm run {answer.bundle} {given}" + (" --chat" if talks else ""))
+    way = "--via qemu " if answer.backend == "cortexm" else ""
+    note(f"\nnext: edgeslm run {answer.bundle} {way}{given}" + (" --chat" if talks else ""))

@@ -11,6 +11,7 @@ from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
 
 if TYPE_CHECKING:
     from edgeslm.bundle.inspect import Inspection
+    from edgeslm.bundle.manifest import Manifest
 
 
 @click.command()
@@ -46,9 +47,10 @@ def _print_inspection(inspection: Inspection) -> None:
             ["target", f"{manifest.target.title} ({manifest.target.cpu.core})"],
             ["backend", f"{manifest.backend}, runs on {model.runtime}"],
             ["scheme", manifest.scheme],
-            ["text lengths", ", ".join(map(str, model.lengths)) or "fixed shapes"],
+            ["text lengths", _lengths(manifest)],
             ["fidelity", f"cosine at least {_number(fidelity.cosine_min)} on {fidelity.samples} samples"],
             ["gates", f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"],
+            *_firmware_rows(manifest),
             ["built by", f"edgeslm {manifest.edgeslm}"],
             ["tools", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))],
             ["scored on", " ".join(manifest.host_cpu) or "an unknown CPU"],
@@ -70,6 +72,27 @@ def _print_inspection(inspection: Inspection) -> None:
         right={1},
     )
     note(f"\nall {len(manifest.files)} digests are right")
+
+
+def _lengths(manifest: Manifest) -> str:
+    if manifest.generation is not None:
+        return f"prompt and answer together {manifest.generation.context} tokens"
+    return ", ".join(map(str, manifest.model.lengths)) or "fixed shapes"
+
+
+def _firmware_rows(manifest: Manifest) -> list[list[str]]:
+    """What a microcontroller's image takes, by item."""
+    firmware, memory = manifest.firmware, manifest.target.memory
+    if firmware is None:
+        return []
+    rows = [["compiler", firmware.compiler]]
+    for kind, items, there in (
+        ("flash", firmware.flash, memory.storage_text),
+        ("RAM", firmware.ram, memory.ram_text),
+    ):
+        listed = ", ".join(f"{name} {size:,}" for name, size in sorted(items.items(), key=lambda item: -item[1]))
+        rows.append([kind, f"{sum(items.values()):,} bytes of {there}: {listed}"])
+    return rows
 
 
 def _number(value: float | None) -> str:

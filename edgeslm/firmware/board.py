@@ -142,7 +142,7 @@ class Board:
 
         Raises as `answer` does.
         """
-        self._send(request("X", prompt, steps, 1))
+        self._send(request("X", prompt, steps))
         expected = 0
         while True:
             frame = self._next(self._limit_s, "measuring")
@@ -232,6 +232,8 @@ class Board:
 
     def _error(self, frame: Frame) -> DeviceError | ConfigError:
         code, first, second = frame.words(3)
+        if code == 1 and first == 0:
+            return ConfigError("the prompt is too long for the board's tokenizer", "a shorter prompt")
         if code == 1:
             return ConfigError(
                 f"the prompt has {first} tokens; the model's context has {second}, one of them for an answer",

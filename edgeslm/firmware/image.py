@@ -26,6 +26,8 @@ STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 # No fused products: every core and the host give the same bits. No calls of memcpy and memset instead of loops: the
 # image links with no C library.
 MEANING = ("-ffp-contract=off", "-fno-strict-aliasing", "-fno-tree-loop-distribute-patterns")
+BARE = ("-ffreestanding",)
+"""The compiler's own headers are enough: no C library has to be installed."""
 SECTIONS = ("-ffunction-sections", "-fdata-sections")
 INCLUDED = {"kernels": ("-include", "model_config.h"), "tokenizer": ("-include", "model_tokenizer.h")}
 """Generated headers whose macros leave out what the model has no use for."""
@@ -53,7 +55,7 @@ def build_image(target: Target, model: Path, out: Path, *, stack_bytes: int = ST
     out.mkdir(parents=True, exist_ok=True)
     (out / MEMORY_SCRIPT).write_text(memory_script(target, stack_bytes))
     macros = [*choose_variant(target.cpu.isa).macros, *board_macros(firmware)]
-    flags = [*core_flags(target.cpu.core), *STRICT, *MEANING, *SECTIONS, *macros]
+    flags = [*core_flags(target.cpu.core), *STRICT, *MEANING, *BARE, *SECTIONS, *macros]
     flags += [f"-I{folder}" for folder in include_folders(firmware, model)]
     objects: list[str] = []
     for room, sources in image_sources(firmware, model).items():
@@ -131,6 +133,6 @@ def _link(compiler: Compiler, target: Target, objects: Sequence[str], out: Path)
             raise
         raise DoesNotFitError(
             f"the firmware does not fit {target.name}:\n" + "\n".join(f"         region {row}" for row in overflow),
-            f"flash {target.memory.storage_text}, RAM {target.memory.ram_text}; --context N, --kv-cache int8 or "
-            "--scheme int4 take less",
+            f"flash {target.memory.storage_text}, RAM {target.memory.ram_text}; a shorter --context, --kv-cache int8 "
+            "or --scheme int4 take less",
         ) from None

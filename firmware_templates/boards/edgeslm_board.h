@@ -25,6 +25,9 @@ void edgeslm_uart_write(uint32_t byte);
 /* A counter that goes up with the core's clock and wraps at 2^32. */
 uint32_t edgeslm_ticks(void);
 
+/* Begin a tick now, so that the same work takes the same ticks: SysTick's may be long. */
+void edgeslm_ticks_align(void);
+
 /* What edgeslm_ticks reads. Emulators let the first two stand still; the counter is then SysTick. */
 enum { EDGESLM_TICKS_DWT = 1, EDGESLM_TICKS_PMU = 2, EDGESLM_TICKS_SYSTICK = 3, EDGESLM_TICKS_NONE = 4 };
 void edgeslm_ticks_start(void);

@@ -56,6 +56,13 @@ void edgeslm_ticks_start(void) {
 
 uint32_t edgeslm_ticks_source(void) { return source; }
 
+void edgeslm_ticks_align(void) {
+  if (source != EDGESLM_TICKS_SYSTICK) return;
+  SYSTICK_VALUE = 0;
+  while (SYSTICK_VALUE == 0) {
+  }
+}
+
 uint32_t edgeslm_ticks(void) {
 #if defined(__ARM_FEATURE_MVE)
   if (source == EDGESLM_TICKS_PMU) return PMU_CYCLES;

@@ -60,7 +60,7 @@ static uint32_t enter_prompt(edgeslm_answer *answer, const char *prompt, uint32_
   uint32_t first = edgeslm_model_config.add_bos;
   if (first) ids[0] = edgeslm_model_config.bos;
   int32_t count = edgeslm_text_enter(ids + first, EDGESLM_MODEL_CONTEXT - first, prompt, bytes);
-  if (count < 0) return EDGESLM_PROMPT_DAMAGED;
+  if (count < 0) return count == EDGESLM_TEXT_TOO_LONG ? EDGESLM_PROMPT_TOO_LONG : EDGESLM_PROMPT_DAMAGED;
   answer->prompt_tokens = first + (uint32_t)count;
   if (answer->prompt_tokens == 0) return EDGESLM_PROMPT_EMPTY;
   return answer->prompt_tokens < EDGESLM_MODEL_CONTEXT ? 0 : EDGESLM_PROMPT_TOO_LONG;

@@ -15,7 +15,8 @@ enum { EDGESLM_STOP = 0, EDGESLM_LENGTH = 1, EDGESLM_CONTEXT = 2, EDGESLM_INTERR
 
 /* Why there is none. */
 enum {
-  EDGESLM_PROMPT_TOO_LONG = 1, /* prompt_tokens against the context: at least one must be left for an answer */
+  EDGESLM_PROMPT_TOO_LONG = 1, /* prompt_tokens against the context: at least one must be left for an answer. 0 tokens:
+                                * for the tokenizer's memory */
   EDGESLM_PROMPT_EMPTY = 2,    /* no token, and the model has none that begins a text */
   EDGESLM_PROMPT_DAMAGED = 3   /* no UTF-8, or a token that the model does not have */
 };

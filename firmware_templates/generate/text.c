@@ -4,6 +4,8 @@
 #include "model_tokenizer.h"
 #include "tokenizer.h"
 
+_Static_assert(EDGESLM_TEXT_TOO_LONG == EDGESLM_TOKENIZER_TOO_LONG, "text.h says what the tokenizer returns");
+
 static edgeslm_tokenizer tokenizer;
 static edgeslm_tokenizer_decoder decoder;
 static char piece[EDGESLM_MODEL_TEXT_BYTES];

@@ -6,6 +6,7 @@
 
 /* Tokens of a prompt, with those that begin a text: ids (count) of at most `most`. Returns their count, which may be
  * greater than `most` (the rest is not stored), or a negative error where the text or the table is damaged. */
+#define EDGESLM_TEXT_TOO_LONG (-1) /* for the memory there is to work in */
 int32_t edgeslm_text_enter(uint32_t *ids, uint32_t most, const char *text, uint32_t bytes);
 
 /* Begin an answer's text. */

@@ -17,6 +17,8 @@ void edgeslm_uart_write(uint32_t byte) { putchar((int)(byte & 0xffu)); }
 
 uint32_t edgeslm_ticks(void) { return 0; }
 
+void edgeslm_ticks_align(void) {}
+
 uint32_t edgeslm_ticks_source(void) { return EDGESLM_TICKS_NONE; }
 
 uint32_t edgeslm_stack_bytes(void) { return 0; }

@@ -93,7 +93,7 @@ static uint32_t used(const uint8_t *arena) {
 }
 
 /* Enter `prompt` tokens without logits, then take `steps` greedy steps, and tell the ticks of each. */
-static void probe(uint32_t prompt, uint32_t steps, uint32_t parts) {
+static void probe(uint32_t prompt, uint32_t steps) {
   edgeslm_state *state = &edgeslm_model_state;
   edgeslm_answer answer = {prompt, steps, EDGESLM_LENGTH, 0, 0};
   uint32_t token = 1u % EDGESLM_MODEL_VOCABULARY;
@@ -107,7 +107,8 @@ static void probe(uint32_t prompt, uint32_t steps, uint32_t parts) {
     edgeslm_real *logits = position < prompt ? NULL : edgeslm_logits(state);
     for (uint32_t part = 0; part < PARTS; part++) part_words[1u + part] = 0;
     part_words[0] = position;
-    state->mark = parts ? mark_part : NULL;
+    state->mark = mark_part;
+    edgeslm_ticks_align();
     uint32_t start = last_tick = edgeslm_ticks(), entered = token;
     int status = edgeslm_step(state, token, position, logits);
     uint32_t stepped = edgeslm_ticks();
@@ -127,7 +128,7 @@ static void probe(uint32_t prompt, uint32_t steps, uint32_t parts) {
     }
     const uint32_t words[] = {position, logits != NULL, stepped - start, edgeslm_ticks() - start};
     send_words('x', words, WORDS(words));
-    if (parts) send_words('p', part_words, WORDS(part_words));
+    send_words('p', part_words, WORDS(part_words));
   }
   send_done(&answer, used(state->arena));
 }
@@ -147,7 +148,7 @@ static int answer_request(void) {
       break;
     case 'P': answer_prompt(); break;
     case 'X':
-      probe(edgeslm_frame_word(&receiver, 0), edgeslm_frame_word(&receiver, 1), edgeslm_frame_word(&receiver, 2));
+      probe(edgeslm_frame_word(&receiver, 0), edgeslm_frame_word(&receiver, 1));
       break;
     case 'Q': return 1;
     default: send_error(EDGESLM_ERROR_UNKNOWN, type, edgeslm_frame_bytes(&receiver));

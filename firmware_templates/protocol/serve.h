@@ -6,12 +6,12 @@
  *   O  most tokens, temperature (16 fractional bits), seed
  *                                                   o  the same: they hold from now on
  *   P  the prompt, UTF-8                            t  index, token; text. Once for each token (one that is
-                                                      0xffffffff brings text that was held back), then
+ *                                                      0xffffffff brings text that was held back), then
  *                                                   d  reason, prompt tokens, tokens, ticks of prefill, ticks of decode,
  *                                                      bytes of stack used, of the arena (by X alone)
- *   X  prompt tokens, steps, 1: parts too           x  position, 1 where logits were asked for, ticks of the step,
+ *   X  prompt tokens, steps                         x  position, 1 where logits were asked for, ticks of the step,
  *                                                      ticks with choosing a token and its text. Once for each position
- *                                                   p  position, ticks of each part. After each x, if asked for
+ *                                                   p  position, ticks of each part. After each x
  *                                                   d  as above
  *   Q  –                                            the emulator exits; a board starts again
  *

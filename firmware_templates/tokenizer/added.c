@@ -27,13 +27,12 @@ static uint32_t back(const uint8_t *text, uint32_t place) {
   return place;
 }
 
-/* Whether the character at `place` is of the set; with its end. */
-static int is_of(const edgeslm_tokenizer *tokenizer, edgeslm_span text, uint32_t place, uint32_t set, uint32_t *end) {
-  const uint8_t *from = text.text + place;
+/* The bytes of the character at `place`, if it is of the set; else 0. */
+static uint32_t bytes_of(const edgeslm_tokenizer *tokenizer, edgeslm_span text, uint32_t place, uint32_t set) {
+  const uint8_t *start = text.text + place, *from = start;
   if (place >= text.bytes) return 0;
-  uint32_t there = edgeslm_class_of(tokenizer, edgeslm_utf8_next(&from, text.text + text.bytes)) & set;
-  *end = (uint32_t)(from - text.text);
-  return there != 0;
+  if (!(edgeslm_class_of(tokenizer, edgeslm_utf8_next(&from, text.text + text.bytes)) & set)) return 0;
+  return (uint32_t)(from - start);
 }
 
 /* What stands beside a match: 0 where the match does not count, else 1, with the space that it takes. `at`: what comes
@@ -41,17 +40,15 @@ static int is_of(const edgeslm_tokenizer *tokenizer, edgeslm_span text, uint32_t
 static int looks_beside(const edgeslm_tokenizer *tokenizer, edgeslm_span text, uint32_t flags, uint32_t at,
                         uint32_t *start, uint32_t *end) {
   const edgeslm_model_record *model = edgeslm_model_of(tokenizer);
-  uint32_t ignored;
   if (flags & EDGESLM_ADDED_SINGLE_WORD) {
-    if (*start && is_of(tokenizer, text, back(text.text, *start), model->word, &ignored)) return 0;
-    if (is_of(tokenizer, text, *end, model->word, &ignored)) return 0;
+    if (*start && bytes_of(tokenizer, text, back(text.text, *start), model->word)) return 0;
+    if (bytes_of(tokenizer, text, *end, model->word)) return 0;
   }
   if (flags & EDGESLM_ADDED_LEFT)
-    while (*start > at && is_of(tokenizer, text, back(text.text, *start), model->space, &ignored))
+    while (*start > at && bytes_of(tokenizer, text, back(text.text, *start), model->space))
       *start = back(text.text, *start);
   if (flags & EDGESLM_ADDED_RIGHT)
-    while (is_of(tokenizer, text, *end, model->space, end)) {
-    }
+    for (uint32_t more = 1; more; *end += more) more = bytes_of(tokenizer, text, *end, model->space);
   return 1;
 }
 #endif

@@ -132,7 +132,8 @@ void edgeslm_added_split(edgeslm_encoding *encoding, const edgeslm_piece *piece,
 
 void edgeslm_forms_reorder(const edgeslm_tokenizer *tokenizer, edgeslm_rewrite *rewrite);
 void edgeslm_forms_compose(const edgeslm_tokenizer *tokenizer, edgeslm_rewrite *rewrite);
-void edgeslm_split(edgeslm_encoding *encoding, const edgeslm_piece *piece, const edgeslm_step_record *record, uint32_t step);
+void edgeslm_split(edgeslm_encoding *encoding, const edgeslm_piece *piece, const edgeslm_step_record *record,
+                   uint32_t step);
 
 void edgeslm_bpe(edgeslm_encoding *encoding, const edgeslm_piece *word);
 void edgeslm_wordpiece(edgeslm_encoding *encoding, const edgeslm_piece *word);

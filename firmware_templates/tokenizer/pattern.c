@@ -58,7 +58,9 @@ static int32_t match(const edgeslm_tokenizer *tokenizer, const instruction *prog
         ways[left++] = (way){next, place, least};
         break;
       }
-      case NOT_NEXT: fails = from < end && edgeslm_class_of(tokenizer, edgeslm_utf8_next(&from, end)) & at->value; break;
+      case NOT_NEXT:
+        fails = from < end && edgeslm_class_of(tokenizer, edgeslm_utf8_next(&from, end)) & at->value;
+        break;
       case FORK:
         if (left == EDGESLM_MOST_WAYS) return EDGESLM_TOKENIZER_UNSUPPORTED;
         if (at->value < next) return EDGESLM_TOKENIZER_DAMAGED;

@@ -40,11 +40,12 @@ static int check_model(edgeslm_tokenizer *tokenizer) {
 int edgeslm_tokenizer_open(edgeslm_tokenizer *tokenizer, const void *table, uint32_t size) {
   const uint8_t *content = table;
   if (size < 32u || (uintptr_t)table & 7u) return EDGESLM_TOKENIZER_DAMAGED;
-  if (word_at(content) != 0x65676465u || word_at(content + 4) != 0x006b6f74u) return EDGESLM_TOKENIZER_DAMAGED; /* edgetok */
+  /* "edgetok" and a zero */
+  if (word_at(content) != 0x65676465u || word_at(content + 4) != 0x006b6f74u) return EDGESLM_TOKENIZER_DAMAGED;
   if (word_at(content + 8) != 1u) return EDGESLM_TOKENIZER_UNSUPPORTED;
   uint32_t count = word_at(content + 20);
   if (word_at(content + 12) != size || word_at(content + 16) != checksum(content + 32, size - 32u) ||
-      count > (size - 32u) >> 4)
+      count > (size - 32u) >> 4 || (count && word_at(content + 36) != 32u + 16u * count))
     return EDGESLM_TOKENIZER_DAMAGED;
   tokenizer->decodes = 0;
   for (uint32_t section = 0; section < EDGESLM_SECTIONS; section++) {

@@ -1,19 +1,19 @@
 /* Text to token ids and back, from the table that docs/tokenizer.md describes. The table is read where it lies.
  *
- * No heap, no C library, no floats. A build has what these macros say; edgeslm/tokenizer/features.py tells which ones a
- * table needs:
- *   EDGESLM_TOKENIZER_ID_BYTES          the table's width of ids: 2 (so it is if nobody says) or 4
- *   EDGESLM_TOKENIZER_BPE, _WORDPIECE   the model
- *   EDGESLM_TOKENIZER_BYTE_FALLBACK, _BYTE_LEVEL, _WHOLE_WORDS, _UNKNOWN
- *                                       of BPE: characters in bytes; words of bytes; a word that is a token is that token;
- *                                       a character or a byte may have no id
- *   EDGESLM_TOKENIZER_MAP, _MAP_TEXTS, _FORMS, _STRIP, _SUBSTITUTE, _PREFIX, _SPLIT
- *                                       steps before the model; _MAP_TEXTS: a character may become several, or none
- *   EDGESLM_TOKENIZER_ADDED, _ADDED_NORMALIZED, _ADDED_BESIDE
- *                                       added tokens; those looked for in normalized text; those that look beside them
- *   EDGESLM_TOKENIZER_DECODE_BYTES, _DECODE_FALLBACK, _DECODE_WORDPIECES, _DECODE_REPLACE, _DECODE_SPACES, _DECODE_STRIP
- *                                       steps from ids to text
- *   EDGESLM_TOKENIZER_DECODE_NOTHING    the table has no decoder: tokens with spaces between
+ * No heap, no C library, no floats. A build has what these macros say (=1; what is not said is left out), all of them
+ * with EDGESLM_TOKENIZER_ before the name; edgeslm/tokenizer/features.py tells which ones a table needs:
+ *   ID_BYTES          the table's width of ids: 2 (so it is if nobody says) or 4
+ *   BPE, WORDPIECE    the model
+ *   BYTE_FALLBACK, BYTE_LEVEL, WHOLE_WORDS, UNKNOWN
+ *                     of BPE: characters in bytes; words of bytes; a word that is a token is that token; a character or
+ *                     a byte may have no id
+ *   MAP, MAP_TEXTS, FORMS, STRIP, SUBSTITUTE, PREFIX, SPLIT
+ *                     steps before the model; MAP_TEXTS: a character may become several, or none
+ *   ADDED, ADDED_NORMALIZED, ADDED_BESIDE
+ *                     added tokens; those looked for in normalized text; those that look at what stands beside them
+ *   DECODE_BYTES, DECODE_FALLBACK, DECODE_WORDPIECES, DECODE_REPLACE, DECODE_SPACES, DECODE_STRIP
+ *                     steps from ids to text
+ *   DECODE_NOTHING    the table has no decoder: tokens with spaces between
  */
 #ifndef EDGESLM_TOKENIZER_H
 #define EDGESLM_TOKENIZER_H
@@ -29,8 +29,9 @@ enum {
 
 /* The table's sections, in order of their tags. */
 enum {
-  EDGESLM_ADDT, EDGESLM_BYTE, EDGESLM_CLAS, EDGESLM_COMP, EDGESLM_DECO, EDGESLM_MAPS, EDGESLM_MARK, EDGESLM_MODL, EDGESLM_MRGE,
-  EDGESLM_MRGL, EDGESLM_NORM, EDGESLM_POST, EDGESLM_PRET, EDGESLM_PROG, EDGESLM_TEXT, EDGESLM_TOKI, EDGESLM_TOKS, EDGESLM_TOKT,
+  EDGESLM_ADDT, EDGESLM_BYTE, EDGESLM_CLAS, EDGESLM_COMP, EDGESLM_DECO, EDGESLM_MAPS, EDGESLM_MARK, EDGESLM_MODL,
+  EDGESLM_MRGE, EDGESLM_MRGL, EDGESLM_NORM, EDGESLM_POST, EDGESLM_PRET, EDGESLM_PROG, EDGESLM_TEXT, EDGESLM_TOKI,
+  EDGESLM_TOKS, EDGESLM_TOKT,
   EDGESLM_SECTIONS
 };
 
@@ -73,7 +74,8 @@ typedef struct {
 } edgeslm_tokenizer_decoder;
 
 /* Begin a text. `skip_special`: special tokens give no text. */
-void edgeslm_tokenizer_decode_begin(edgeslm_tokenizer_decoder *decoder, const edgeslm_tokenizer *tokenizer, int skip_special);
+void edgeslm_tokenizer_decode_begin(edgeslm_tokenizer_decoder *decoder, const edgeslm_tokenizer *tokenizer,
+                                    int skip_special);
 
 /* The text that is certain with one more token: its bytes in `out` (most), or an error. What was ever given, with what
  * decode_end gives, is the text of all tokens; the beginning of a character is held back, and so is a run of byte tokens

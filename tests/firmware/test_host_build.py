@@ -88,12 +88,12 @@ def test_a_drawn_answer_is_the_same_for_the_same_seed(program: Path) -> None:
 
 
 def test_every_position_is_measured(program: Path) -> None:
-    found = answers(program, request("X", 3, 4, 1))
+    found = answers(program, request("X", 3, 4))
     assert [frame.type for frame in found] == ["x", "p"] * 7 + ["d"]
     assert [frame.words(2) for frame in found if frame.type == "x"] == [(p, int(p >= 3)) for p in range(7)]
     assert [frame.words(1)[0] for frame in found if frame.type == "p"] == list(range(7))
     for prompt, steps in ((CONTEXT, 1), (0xFFFFFFFF, 2), (2, 0xFFFFFFFF)):
-        (error,) = answers(program, request("X", prompt, steps, 0))
+        (error,) = answers(program, request("X", prompt, steps))
         assert (error.type, error.words(1)) == ("e", (17,))
 
 
@@ -118,7 +118,7 @@ def test_a_frame_after_half_a_typed_line_is_answered(program: Path) -> None:
 def test_garbage_never_harms(program: Path) -> None:
     """Noise, and requests with damage, three thousand of them: what comes after some zeros is answered as ever."""
     generator = random.Random(7)
-    requests = [request("H"), request("O", 5, 0, 0), Frame("P", b"Hello"), request("X", 1, 1, 1), Frame("P", b"\xf9")]
+    requests = [request("H"), request("O", 5, 0, 0), Frame("P", b"Hello"), request("X", 1, 1), Frame("P", b"\xf9")]
     stream = bytearray()
     for _ in range(3000):
         piece = bytearray(generator.choice(requests).encode())

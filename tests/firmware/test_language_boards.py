@@ -1,69 +1,190 @@
-"""stories260k as firmware, on emulated boards: the golden story, and the host build's ids on every board."""
+"""stories260k on every emulated board: the ids of the host build, which are those of PyTorch; memories as planned."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import edgeslm
-from edgeslm.artifacts import BuildReport
+from edgeslm.artifacts import Checkpoint, KvCache, QuantPlan
+from edgeslm.backends.cortexm.budget import FirmwareBudget
 from edgeslm.backends.cortexm.host import HostLanguage, compile_kernels
-from edgeslm.backends.cortexm.variant import choose_variant
+from edgeslm.backends.cortexm.language import program_language, write_language
+from edgeslm.backends.cortexm.memory import live_bytes
+from edgeslm.backends.cortexm.variant import Variant, choose_variant
+from edgeslm.export.checkpoint import open_checkpoint
+from edgeslm.export.language_reference import input_moments
+from edgeslm.fidelity.language_score import negative_log_likelihood
+from edgeslm.fidelity.language_texts import tokenize_language
+from edgeslm.fidelity.texts import load_texts
+from edgeslm.firmware.board import Board, Token
+from edgeslm.firmware.image import build_image
+from edgeslm.firmware.qemu import emulated
+from edgeslm.firmware_graph import step_graph
+from edgeslm.firmware_planning import FirmwareSizes, firmware_choices, tokenizer_of
+from edgeslm.formats.moments import open_moments
+from edgeslm.formats.safetensors_weights import SafetensorsWeights
+from edgeslm.formats.samples import read_samples
+from edgeslm.language_stages import weight_files_of
+from edgeslm.quantize.constants import plan_constants
 from edgeslm.target import load_target
+from edgeslm.tokenizer.table import compile_table
+from tests.firmware.host_program import require_tool
 
-STORIES = Path(__file__).resolve().parents[3] / "shared" / "models" / "stories260k"
-PROMPT = "Once upon a time"
-COUNT = 16
-pytestmark = [
-    pytest.mark.skipif(not STORIES.is_dir(), reason=f"stories260k is not at {STORIES}"),
-    pytest.mark.skipif(
-        not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")),
-        reason="arm-none-eabi-gcc or qemu-system-arm is not here",
-    ),
+MODEL = Path(__file__).parents[3] / "shared" / "models" / "stories260k"
+BOS = 1
+TOKENS = 24
+BOARDS: list[tuple[str, str, int, KvCache]] = [
+    ("mps2-an385", "int8", 64, "float32"),
+    ("mps2-an386", "int4", 64, "float16"),
+    ("mps2-an500", "int8", 64, "float32"),
+    ("mps2-an505", "int8", 512, "float32"),
+    ("mps3-an547", "int8", 64, "float32"),
+    ("netduinoplus2", "int8", 128, "int8"),
 ]
+SCORED = "mps2-an386"
+
+pytestmark = pytest.mark.skipif(not MODEL.is_dir(), reason="shared/models/stories260k is not here")
 
 
-def ask(report: BuildReport, prompt: str, count: int) -> tuple[list[int], list[int]]:
-    """The board's ids, and how many tokens the prompt was: from the command line."""
-    command = [sys.executable, "-m", "edgeslm", "run", str(report.bundle.path), "--via", "qemu"]
-    command += ["--prompt", prompt, "--max-tokens", str(count), "--json"]
-    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["generation"]
-    return said["tokens"], [said["prompt_tokens"]]
+@dataclass(frozen=True)
+class Made:
+    """The model generated for a target, with the budget it was planned with."""
+
+    folder: Path
+    context: int
+    budget: FirmwareBudget
+    variant: Variant
 
 
-@pytest.mark.xfail(reason="an empty prompt is refused by run --via qemu", strict=False)
-def test_the_story_in_floats_is_the_golden_one(tmp_path: Path) -> None:
-    report = edgeslm.build("mps2-an386", str(STORIES), scheme="fp32", out=tmp_path)
-    golden = json.loads((STORIES / "golden_ids.json").read_text(encoding="utf-8"))
-    said, _ = ask(report, "", 256)
-    assert said == golden[1:257]
-    assert report.fidelity.perplexity is not None
-    assert report.fidelity.perplexity.kept >= 0.9999
+Make = Callable[..., Made]
 
 
-@pytest.mark.parametrize(
-    "target", ["mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547", "mps2-an385", "netduinoplus2"]
-)
-def test_every_board_says_what_the_host_build_says(target: str, tmp_path: Path) -> None:
-    report = edgeslm.build(target, str(STORIES), scheme="int8", context=64, kv_cache="int8", out=tmp_path)
-    said, _ = ask(report, PROMPT, COUNT)
-    variant = choose_variant(load_target(target).cpu.isa)
-    kernels = compile_kernels(variant, tmp_path / "kernels")
-    assert report.compiled.language is not None
-    host = HostLanguage(report.compiled.root, variant, 64, report.compiled.language.vocabulary, kernels)
-    from tokenizers import Tokenizer
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return open_checkpoint(str(MODEL))
 
-    ids = [1, *Tokenizer.from_file(str(STORIES / "tokenizer.json")).encode(PROMPT, add_special_tokens=False).ids]
-    logits = host.prefill(np.array(ids, np.int32), 0)
-    expected: list[int] = []
-    for place in range(COUNT):
-        expected.append(int(logits.argmax()))
-        logits = host.step(expected[-1], len(ids) + place)
-    host.close()
-    assert said == expected
+
+@pytest.fixture(scope="module")
+def make(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Make:
+    decoder, generation = checkpoint.decoder, checkpoint.generation
+    assert decoder is not None
+    assert generation is not None
+    table = compile_table(tokenizer_of(checkpoint))
+
+    @cache
+    def made(target: str, scheme: str, context: int, kv_cache: KvCache, moments: Path | None = None) -> Made:
+        out = tmp_path_factory.mktemp(f"{target}-{scheme}")
+        device, choices = load_target(target), firmware_choices(checkpoint, scheme)
+        variant = choose_variant(device.cpu.isa)
+        plan = QuantPlan(target, "cortexm", scheme, choices, (), (), (context,), 0, 0, kv_cache=kv_cache)
+        with SafetensorsWeights(*weight_files_of(checkpoint)) as weights:
+            graph = plan_constants(step_graph(decoder, context, weights), choices)
+            if moments is None:
+                planned = program_language(graph, kv_cache, variant)
+                write_language(planned, decoder, checkpoint.name, plan, generation, table, out, "")
+            else:
+                with open_moments(moments) as known:
+                    planned = program_language(graph, kv_cache, variant, known)
+                    write_language(planned, decoder, checkpoint.name, plan, generation, table, out, "")
+        assert planned.memory.bytes <= 1.10 * live_bytes(planned.memory.buffers)
+        budget = FirmwareSizes(checkpoint, context).budget(device, scheme, context, kv_cache)
+        return Made(out, context, budget, variant)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def host(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Made], HostLanguage]:
+    assert checkpoint.decoder is not None
+    vocabulary = checkpoint.decoder.vocabulary
+
+    @cache
+    def kernels(macros: tuple[str, ...], variant: Variant) -> Path:
+        return compile_kernels(variant, tmp_path_factory.mktemp("kernels"))
+
+    return lambda made: HostLanguage(
+        made.folder, made.variant, made.context, vocabulary, kernels(made.variant.host_macros, made.variant)
+    )
+
+
+Host = Callable[[Made], HostLanguage]
+
+
+def greedy(engine: HostLanguage, count: int) -> list[int]:
+    """Ids from the one that begins a text, it included."""
+    ids = [BOS]
+    while len(ids) <= count:
+        ids.append(int(engine.step(ids[-1], len(ids) - 1).argmax()))
+    engine.close()
+    return ids
+
+
+def board_ids(made: Made, target: str, count: int, out: Path) -> tuple[list[int], int, int]:
+    """The same on the emulated board; bytes of flash and RAM by the linker's map."""
+    device = load_target(target)
+    image = build_image(device, made.folder, out)
+    with emulated(device, image.elf, out / "qemu.log") as line:
+        board = Board(line, target)
+        board.set_options(count)
+        told = [piece.id for piece in board.answer("") if isinstance(piece, Token) and piece.id is not None]
+        board.stop()
+    return [BOS, *told], image.memory.flash_bytes, image.memory.ram_bytes
+
+
+@pytest.fixture
+def _tools() -> None:
+    require_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi")
+    require_tool("qemu-system-arm", "qemu-system-arm")
+
+
+@pytest.mark.usefixtures("_tools")
+@pytest.mark.parametrize(("target", "scheme", "context", "kv_cache"), BOARDS)
+def test_a_board_emits_the_hosts_ids_and_the_map_agrees_with_the_plan(
+    target: str, scheme: str, context: int, kv_cache: KvCache, make: Make, host: Host, tmp_path: Path
+) -> None:
+    made = make(target, scheme, context, kv_cache)
+    ids, flash, ram = board_ids(made, target, TOKENS, tmp_path)
+    assert ids == greedy(host(made), TOKENS)
+    assert made.budget.flash_bytes == pytest.approx(flash, rel=0.02)
+    assert made.budget.ram_bytes == pytest.approx(ram, rel=0.02)
+
+
+@pytest.mark.usefixtures("_tools")
+def test_floats_tell_pytorchs_story_on_host_and_board(make: Make, host: Host, tmp_path: Path) -> None:
+    golden = json.loads((MODEL / "golden_ids.json").read_text())
+    made = make(SCORED, "fp32", 512, "float32")
+    assert greedy(host(made), len(golden) - 1) == golden
+    ids, _, _ = board_ids(made, SCORED, len(golden) - 1, tmp_path)
+    assert ids == golden
+
+
+def test_integers_keep_the_perplexity(
+    checkpoint: Checkpoint, make: Make, host: Host, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """On the built-in texts, against float32 weights by the same kernels."""
+    moments = tmp_path_factory.mktemp("moments")
+    input_moments(checkpoint, None, moments)
+    texts = tokenize_language(checkpoint, load_texts(None, None)[1], 512, tmp_path_factory.mktemp("texts"))
+    samples = [sample["tokens"] for sample in read_samples(texts.path)]
+
+    def perplexity(scheme: str, kv_cache: KvCache) -> float:
+        known = moments / "moments.npz" if scheme == "int4" else None
+        engine = host(make(SCORED, scheme, 512, kv_cache, known))
+        nll = [
+            negative_log_likelihood(engine.step(int(tokens[place]), place), int(tokens[place + 1]))
+            for tokens in samples
+            for place in range(len(tokens) - 1)
+        ]
+        engine.close()
+        return float(np.exp(np.mean(nll)))
+
+    floats = perplexity("fp32", "float32")
+    assert perplexity("int8", "float32") / floats <= 1.005
+    assert perplexity("int8", "int8") / floats <= 1.005
+    assert perplexity("int4", "float32") / floats <= 1.10

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from edgeslm.device.text_stream import TextStream
 from edgeslm.device.tokenizer import Tokenizer as DeviceTokenizer
@@ -43,34 +43,12 @@ WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-fno-str
 SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TOO_LONG, NOT_UTF8, DAMAGED, UNSUPPORTED = -1, -2, -3, -4
 
-EVERYTHING = {
-    f"EDGESLM_TOKENIZER_{name}": 1
-    for name in [
-        "BPE",
-        "BYTE_FALLBACK",
-        "BYTE_LEVEL",
-        "WHOLE_WORDS",
-        "UNKNOWN",
-        "WORDPIECE",
-        "MAP",
-        "MAP_TEXTS",
-        "FORMS",
-        "STRIP",
-        "SUBSTITUTE",
-        "PREFIX",
-        "SPLIT",
-        "ADDED",
-        "ADDED_NORMALIZED",
-        "ADDED_BESIDE",
-        "DECODE_NOTHING",
-        "DECODE_BYTES",
-        "DECODE_FALLBACK",
-        "DECODE_WORDPIECES",
-        "DECODE_REPLACE",
-        "DECODE_SPACES",
-        "DECODE_STRIP",
-    ]
-}
+_NAMES = """
+    BPE BYTE_FALLBACK BYTE_LEVEL WHOLE_WORDS UNKNOWN WORDPIECE MAP MAP_TEXTS FORMS STRIP SUBSTITUTE PREFIX SPLIT ADDED
+    ADDED_NORMALIZED ADDED_BESIDE DECODE_NOTHING DECODE_BYTES DECODE_FALLBACK DECODE_WORDPIECES DECODE_REPLACE
+    DECODE_SPACES DECODE_STRIP
+"""
+EVERYTHING = {f"EDGESLM_TOKENIZER_{name}": 1 for name in _NAMES.split()}
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler is here: cc (Debian: gcc)")
 needs_cross_compiler = pytest.mark.skipif(
@@ -98,7 +76,7 @@ class Program:
     def open(self, table: bytes) -> int:
         return self._ask(b"T" + struct.pack("<I", len(table)) + table)
 
-    def encode(self, text: bytes, work: int, most: int = 2000) -> list[int] | int:
+    def encode(self, text: bytes, work: int, most: int = 20_000) -> list[int] | int:
         """Ids, or the error."""
         count = self._ask(b"E" + struct.pack("<III", work, most, len(text)) + text)
         return count if count < 0 else list(struct.unpack(f"<{min(count, most)}I", self._read(4 * min(count, most))))
@@ -216,17 +194,18 @@ def _bare() -> Tokenizer:
 
 
 def _spaces() -> Tokenizer:
-    """A decoder of Metaspace, as Unigram's have it."""
+    """A decoder of Metaspace, as Unigram's have it; added tokens that begin alike."""
     tokenizer = byte_fallback()
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in ("ki", "king", "kin")])
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(" +"), "merged_with_next")
     return tokenizer
 
 
 OTHERS: dict[str, Callable[[], Tokenizer]] = {"wide": _wide, "bare": _bare, "spaces": _spaces}
-SMALL = ["byte-fallback BPE, stories260k", "WordPiece, MiniLM", "byte-level BPE, as GPT-2"]
+SMALL = ["byte-fallback BPE, stories260k", "WordPiece, MiniLM"]
 """The firmware as it is built for a table: nothing but what that asks for."""
-REST = [kind for kind in [*PARTLY, *OTHERS, "odd added tokens", "first"] if not kind.startswith("Unigram")]
+REST = [kind for kind in [*PARTLY, *OTHERS, "odd added tokens", "first", "gpt2"] if not kind.startswith("Unigram")]
 CHANGING = [*OTHERS, "byte fallback", "odd added tokens", "first", "llama3", "word piece"]
 
 
@@ -250,7 +229,7 @@ def test_other_tables_have_the_ids_and_the_text_of_hugging_face(programs: Progra
 
 
 @pytest.mark.parametrize("kind", CHANGING)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(text=TEXTS)
 def test_any_text_has_the_ids_and_the_text_of_hugging_face(programs: Programs, kind: str, text: str) -> None:
     tokenizer, _, needs = _of_kind(kind)
@@ -263,7 +242,7 @@ def test_any_text_has_the_ids_and_the_text_of_hugging_face(programs: Programs, k
 
 
 @pytest.mark.parametrize("kind", CHANGING)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(ids=st.lists(st.integers(0, 2300), max_size=12))
 def test_any_ids_have_the_text_of_hugging_face(programs: Programs, kind: str, ids: list[int]) -> None:
     tokenizer, _, needs = _of_kind(kind)
@@ -273,7 +252,6 @@ def test_any_ids_have_the_text_of_hugging_face(programs: Programs, kind: str, id
 
 
 @pytest.mark.parametrize("kind", ["first", "odd added tokens"])
-@pytest.mark.xfail(reason="the tokenizer in C is not finished; nothing but firmware builds it", strict=False)
 def test_fragments_beside_each_other(programs: Programs, kind: str) -> None:
     tokenizer, _, needs = _of_kind(kind)
     program = _opened(programs, kind)
@@ -281,6 +259,26 @@ def test_fragments_beside_each_other(programs: Programs, kind: str) -> None:
     for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True):
         content = text.encode()
         assert program.encode(content, needs.work.of(len(content))) == encoding.ids, ascii(text)
+
+
+def test_merges_whose_parts_are_learnt_later(programs: Programs) -> None:
+    """What a merge makes may have a lower rank than the merge itself, in a tokenizer that was put together."""
+    program = programs({**EVERYTHING, "EDGESLM_TOKENIZER_ID_BYTES": 2})
+    chance = random.Random(1)
+    for _ in range(40):
+        tokens = list("abx")
+        merges: list[tuple[str, str]] = []
+        while len(merges) < 12:
+            pair = (chance.choice(tokens), chance.choice(tokens))
+            if pair not in merges and len("".join(pair)) < 7:
+                merges.append(pair)
+                tokens.append("".join(pair))
+        chance.shuffle(merges)
+        tokenizer = Tokenizer(models.BPE({token: place for place, token in enumerate(dict.fromkeys(tokens))}, merges))
+        assert program.open(compiled(tokenizer)) == 0
+        texts = ["".join(chance.choices("abx", k=chance.randrange(30))) for _ in range(50)]
+        for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True):
+            assert program.encode(text.encode(), 100) == encoding.ids
 
 
 def test_runs_of_bytes_are_given_when_the_linux_runner_gives_them(programs: Programs) -> None:
@@ -303,7 +301,6 @@ def test_runs_of_bytes_are_given_when_the_linux_runner_gives_them(programs: Prog
 
 
 @pytest.mark.parametrize("kind", ["byte fallback", "bare", "llama3", "word piece", "odd added tokens"])
-@pytest.mark.xfail(reason="the tokenizer in C is not finished; nothing but firmware builds it", strict=False)
 def test_too_little_memory_is_an_error_and_nothing_is_written_beside_it(programs: Programs, kind: str) -> None:
     tokenizer, _, needs = _of_kind(kind)
     program = _opened(programs, kind)
@@ -322,7 +319,6 @@ def test_too_little_memory_is_an_error_and_nothing_is_written_beside_it(programs
     "text", [" " * 999, "\u3000" * 333, "ﷺ" * 333, "\u0390" * 500, "a" * 999, "é" * 500, "\x01" * 999]
 )
 @pytest.mark.parametrize("kind", REST)
-@pytest.mark.xfail(reason="the tokenizer in C is not finished; nothing but firmware builds it", strict=False)
 def test_the_memory_that_the_formula_gives_suffices(programs: Programs, kind: str, text: str) -> None:
     tokenizer, _, needs = _of_kind(kind)
     content = text.encode()
@@ -364,7 +360,6 @@ def _sealed(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["byte fallback", "gpt2", "word piece"])
-@pytest.mark.xfail(reason="the tokenizer in C is not finished; nothing but firmware builds it", strict=False)
 def test_a_changed_byte_or_a_lost_end_is_found_when_the_table_is_opened(programs: Programs, kind: str) -> None:
     program = _opened(programs, kind)
     content = _of_kind(kind)[1]
@@ -516,7 +511,7 @@ def test_the_flash_that_a_byte_fallback_tokenizer_takes(tmp_path: Path) -> None:
 
 @needs_cross_compiler
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m33", "cortex-m55"])
-@pytest.mark.xfail(reason="the tokenizer in C is not finished; nothing but firmware builds it", strict=False)
 def test_all_parts_compile_for_a_core(tmp_path: Path, core: str) -> None:
     _, foreign = _flash(tmp_path, core, EVERYTHING, "-O2")
-    assert not {name for name in foreign if "idivmod" in name or "ldiv" in name or name.startswith("__aeabi_d")}
+    # No C library, no floats, and 32 bits at most to be divided.
+    assert foreign <= {"memcpy", "memset", *(f"__aeabi_{name}" for name in ("uidiv", "uidivmod", "idiv", "idivmod"))}

@@ -116,7 +116,7 @@ def require_fit(name: str, target: Target, budget: FirmwareBudget, hint: str) ->
         ("RAM", budget.ram, budget.ram_bytes, budget.ram_available),
     )
     short = [
-        f"{kib(need)} KiB {kind}, has {kib(have)}: {kib(need - have)} too much"
+        f"{kib(need)} KiB {kind}, has {kib(have)} KiB: {kib(need - have)} KiB too much"
         for kind, _, need, have in needs
         if need > have
     ]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeslm.backends.cortexm.emit_tokenizer import HEADER, TABLE, emit_tokenizer
 from edgeslm.backends.cortexm.memory import MemoryPlan, live_bytes
+from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.program import (
     LOGITS,
     Activation,
@@ -56,6 +57,8 @@ class Configuration:
     bos: int | None = None
     add_bos: bool = False
     eos: tuple[int, ...] = ()
+    layout: Layout | None = None  # that matrices are packed for; None where it makes no difference
+    fixed: bool = False
 
 
 def emit_model(program: Program, memory: MemoryPlan, config: Configuration, tokenizer: bytes, out: Path) -> None:
@@ -66,7 +69,7 @@ def emit_model(program: Program, memory: MemoryPlan, config: Configuration, toke
     (out / CONFIG_HEADER).write_text(_config_header(memory, config))
     (out / WEIGHTS_HEADER).write_text(_weights_header(program))
     with (out / WEIGHTS).open("w") as sink:
-        for text in _weights(program):
+        for text in _weights(program, config):
             sink.write(text)
     (out / SCHEDULE).write_text(_schedule(program, memory, config))
     emit_tokenizer(tokenizer, out)
@@ -107,9 +110,13 @@ def _weights_header(program: Program) -> str:
     return "\n".join([*lines, "};", "", "#endif", ""])
 
 
-def _weights(program: Program) -> Iterator[str]:
+def _weights(program: Program, config: Configuration) -> Iterator[str]:
     yield "/* Weights, packed as edgeslm_kernels.h says, and norms. Written by edgeslm. */\n"
-    yield f'#include "{WEIGHTS_HEADER}"\n'
+    yield f'#include "{WEIGHTS_HEADER}"\n\n'
+    other = f"EDGESLM_FIXED != {int(config.fixed)}"
+    if config.layout is not None:
+        other += f" || EDGESLM_LAYOUT != {int(config.layout)}"
+    yield f'#if {other}\n#error "these weights are packed for another kind of core"\n#endif\n'
     for array in program.arrays:
         yield f"\n/* {_comment(array.comment)} */\n"
         yield from _array(array)

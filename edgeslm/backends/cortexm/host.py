@@ -82,7 +82,7 @@ def compile_library(folder: Path, variant: Variant, out: Path, kernels: Path | N
     includes = [f"-I{place}" for place in (folder, templates / "model", templates / "kernels")]
     sources = [*sorted(folder.glob("*.c")), templates / "host" / "edgeslm_library.c"]
     command = [_compiler(), *FLAGS, *variant.host_macros, "-shared", *includes, *map(str, sources), str(kernels)]
-    run_tool([*command, "-o", str(library), "-lm"], out / "compile.log")
+    run_tool([*command, "-o", str(library), "-lm"], out / "compile.log", hint=f"the C is in {folder}")
     return library
 
 
@@ -91,7 +91,7 @@ def compile_kernels(variant: Variant, out: Path) -> Path:
     made, folder = out / "kernels.o", template_folder() / "kernels"
     sources = map(str, sorted(folder.glob("*.c")))
     command = [_compiler(), *FLAGS, *variant.host_macros, "-r", "-nostdlib", f"-I{folder}", *sources]
-    run_tool([*command, "-o", str(made)], out / "kernels.log")
+    run_tool([*command, "-o", str(made)], out / "kernels.log", hint=f"the C is in {folder}")
     return made
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeslm.artifacts import (
+    FIRMWARE,
     CompiledModel,
     GenerationSpec,
     KvCache,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from edgeslm.backends import MomentsOf
     from edgeslm.ir.graph import Graph
 
-RUNTIME = "firmware"
-"""What a manifest calls the runtime of a model that is compiled into its program."""
 CACHES: dict[KvCache, CacheFormat] = {
     "float32": CacheFormat.FLOAT32,
     "float16": CacheFormat.FLOAT16,
@@ -46,6 +45,7 @@ class LanguageProgram:
     memory: MemoryPlan
     context: int
     cache_bytes: int  # of one layer's keys, or values
+    variant: Variant
 
     @property
     def all_cache_bytes(self) -> int:
@@ -72,7 +72,7 @@ def program_language(
     if shape is None:
         raise InternalError(f"graph {graph.name} is built as a language model's step, and has no attention")
     cache = packing.cache_bytes(shape.kv_heads, context, shape.head_dim, CACHES[kv_cache])
-    return LanguageProgram(program, plan_memory(program.buffers()), context, -(-cache // 8) * 8)
+    return LanguageProgram(program, plan_memory(program.buffers()), context, -(-cache // 8) * 8, variant)
 
 
 def cache_rows(graph: Graph) -> int:
@@ -115,6 +115,8 @@ def write_language(
         bos=generation.bos,
         add_bos=generation.add_bos,
         eos=generation.eos,
+        layout=planned.variant.layout if plan.scheme != "fp32" else None,
+        fixed=planned.variant.fixed,
     )
     emit_model(planned.program, planned.memory, config, tokenizer, out)
     return CompiledModel(
@@ -123,7 +125,7 @@ def write_language(
         parent=parent,
         backend="cortexm",
         scheme=plan.scheme,
-        runtime=RUNTIME,
+        runtime=FIRMWARE,
         files=FILES,
         lengths=(),
         stored=stored_tensors(planned.program, plan),
