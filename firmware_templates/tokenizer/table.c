@@ -63,7 +63,9 @@ int edgeslm_tokenizer_open(edgeslm_tokenizer *tokenizer, const void *table, uint
     tokenizer->start[section] = start;
     tokenizer->bytes[section] = bytes;
   }
-  return check_model(tokenizer);
+  int status = check_model(tokenizer);
+  if (status) tokenizer->tokens = 0; /* what did not open has no tokens */
+  return status;
 }
 
 edgeslm_span edgeslm_token_text(const edgeslm_tokenizer *tokenizer, uint32_t offset) {

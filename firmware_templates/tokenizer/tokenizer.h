@@ -42,7 +42,8 @@ typedef struct {
   uint8_t decodes; /* the table has a decoder, perhaps an empty one */
 } edgeslm_tokenizer;
 
-/* Open the table (size; at an address divisible by 8), which must stay where it is. 0 or an error. */
+/* Open the table (size; at an address divisible by 8), which must stay where it is. 0, or an error: a struct
+ * that was zero has no tokens then. */
 int edgeslm_tokenizer_open(edgeslm_tokenizer *tokenizer, const void *table, uint32_t size);
 
 /* Ids of a text (bytes, UTF-8), with those that the tokenizer puts around every text. Returns their count, of which the
