@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from edgeslm.backends.cortexm.variant import Variant, choose_variant
+from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.firmware.image import STACK_BYTES, firmware_facts
 from edgeslm.firmware.toolchain import PREFIX, core_flags
 from edgeslm.target import Target
@@ -17,9 +17,9 @@ FILE = "CMakePresets.json"
 VERSION, CMAKE = 3, {"major": 3, "minor": 21, "patch": 0}
 
 
-def presets_text(targets: Iterable[Target], host: Variant) -> str:
-    """A preset for each target, and one for the host whose model is packed as `host` says."""
-    configured = [_host(host), *(_board(target) for target in targets)]
+def presets_text(targets: Iterable[Target], variant: Variant) -> str:
+    """A preset for each target, and one for the host; the model is packed for the kernels of `variant`."""
+    configured = [_host(variant), *(_board(target, variant) for target in targets)]
     document = {
         "version": VERSION,
         "cmakeMinimumRequired": CMAKE,
@@ -38,7 +38,7 @@ def _host(variant: Variant) -> dict[str, Any]:
     }
 
 
-def _board(target: Target) -> dict[str, Any]:
+def _board(target: Target, variant: Variant) -> dict[str, Any]:
     firmware = firmware_facts(target)
     return {
         "name": target.name,
@@ -50,7 +50,7 @@ def _board(target: Target) -> dict[str, Any]:
             "CMAKE_C_COMPILER": f"{PREFIX}gcc",
             "CMAKE_ASM_COMPILER": f"{PREFIX}gcc",
             "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
-            "EDGESLM_KERNELS": _definitions(choose_variant(target.cpu.isa).macros),
+            "EDGESLM_KERNELS": _definitions(variant.macros),
             "EDGESLM_CORE_FLAGS": ";".join(core_flags(target.cpu.core)),
             "EDGESLM_TEMPLATE": firmware.template,
             "EDGESLM_FLASH_ORIGIN": f"{firmware.flash_origin:#010x}",

@@ -13,12 +13,13 @@ import pytest
 
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.errors import ConnectionLostError, DeviceError, DoesNotFitError, MissingToolError, ProbeTimeoutError
-from edgeslm.firmware.board import Board
+from edgeslm.firmware.board import Board, Done, Token
 from edgeslm.firmware.emulate import emulated_board
 from edgeslm.firmware.image import build_image
 from edgeslm.firmware.qemu import MACHINES, emulated
 from edgeslm.firmware.wire import Frame, Receiver
 from edgeslm.target import list_targets, load_target
+from edgeslm.template_folder import template_folder
 from tests.firmware.host_program import require_tool, talk
 from tests.firmware.stub_bundle import CACHE_BYTES, CONTEXT, make_stub, stub_answer, write_stub_bundle
 
@@ -177,6 +178,28 @@ def test_a_bundle_is_the_project_of_its_firmware(bundles: dict[str, Path], tmp_p
     program = tmp_path / "build" / "host" / "firmware"
     found = list(Receiver().feed(talk(program, Frame("P", b"Hello").encode())))
     assert [frame.words(2)[1] for frame in found[:-1]] == stub_answer(b"Hello", 256)[: len(found) - 1]
+
+
+def test_the_checked_in_sample_is_built_by_cmake(tmp_path: Path) -> None:
+    """As an IDE does it: for this machine and for a board, which give the same tokens."""
+    for tool, package in (("cmake", "cmake"), ("ninja", "ninja-build"), ("arm-none-eabi-gcc", "gcc-arm-none-eabi")):
+        require_tool(tool, package)
+    require_tool("qemu-system-arm", "qemu-system-arm")
+    for preset in ("host", "mps2-an386"):
+        build = tmp_path / preset
+        configure = ["cmake", "--preset", preset, "-G", "Ninja", "-B", str(build)]
+        for command in (configure, ["cmake", "--build", str(build)]):
+            done = subprocess.run(command, cwd=template_folder(), capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+    asked = Frame("P", b"a b")
+    found = list(Receiver().feed(talk(tmp_path / "host" / "firmware", asked.encode())))
+    expected = [frame.words(2)[1] for frame in found if frame.type == "t"]
+    elf = tmp_path / "mps2-an386" / "firmware.elf"
+    with emulated(load_target("mps2-an386"), elf, tmp_path / "qemu.log") as line:
+        *tokens, done_frame = Board(line, "the board", starts=True).answer("a b")
+    assert [token.id for token in tokens if isinstance(token, Token)] == expected
+    assert isinstance(done_frame, Done)
+    assert done_frame.tokens == len(expected) > 0
 
 
 def test_the_same_firmware_has_the_same_bytes(bundles: dict[str, Path], tmp_path: Path) -> None:

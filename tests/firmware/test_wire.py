@@ -79,6 +79,15 @@ def test_a_frame_behind_damage_and_zeros_is_always_found(echo: Echo, content: by
     assert echo(whole).endswith(frame.encode())
 
 
+def test_a_byte_that_is_lost_costs_one_frame(echo: Echo) -> None:
+    """Whichever it is: the next frame is found in what the receiver holds already."""
+    first, second = request("X", 20, 300).encode(), Frame("P", b"Once upon a time")
+    for place in range(len(first)):
+        content = first[:place] + first[place + 1 :] + second.encode() + bytes(BEGIN + MOST + END)
+        assert list(Receiver(MOST).feed(content)) == [second]
+        assert echo(content) == second.encode()
+
+
 @given(content=st.binary(max_size=400))
 def test_noise_is_no_frame(echo: Echo, content: bytes) -> None:
     """Nor does it keep anything: 32 bits of CRC let one damaged frame of 4 billion pass."""
