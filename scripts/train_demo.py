@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,11 +39,13 @@ from scripts.assistant import (  # noqa: E402
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from torch import Tensor
     from transformers import LlamaForCausalLM
 
+    from edgeslm.distill.train import Training
+
 SEEDS = (0, 1, 2)
-EPOCHS = {"teacher": 8, "student": 6}
+EPOCHS = (8, 6)
+"""Of the teacher and of each student."""
 LEARNING_RATE = {"teacher": 1.2e-3, "student": 2e-3}
 COMPARED: tuple[Terms, ...] = ("none", "logits", "hidden", "relations")
 CHOSEN: Terms = "hidden"
@@ -78,7 +80,7 @@ def main() -> int:
     tokenizer = _tokenizer(options.out, data[0])
     if options.only is not None:
         seed, *terms = options.only.split("-")
-        _train_together(int(seed), terms, options.out, tokenizer, *data)
+        _train_together(int(seed), terms, options, tokenizer, *data)
         return 0
     seeds = SEEDS if options.table else (options.seed,)
     # Those without a teacher first, side by side with it.
@@ -103,6 +105,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "snips", metavar="DIR")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "assistant", metavar="DIR")
     parser.add_argument("--seed", type=int, choices=SEEDS, default=0)
+    parser.add_argument("--epochs", type=int, nargs=2, default=EPOCHS, metavar=("TEACHER", "STUDENT"))
     parser.add_argument("--table", action="store_true", help="every loss over three seeds")
     parser.add_argument("--install", action="store_true", help="put the student where edgeslm has its demos")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="trainings at once (default: 2)")
@@ -118,7 +121,8 @@ def _all(trainings: Sequence[tuple[int, Sequence[str]]], options: argparse.Names
     """Each training is a process of its own: a seed, and what learns from the same batches in it."""
     workers = min(options.workers, len(trainings))
     threads = str(max(1, (os.cpu_count() or 1) // workers))
-    command = [sys.executable, __file__, "--data", str(options.data), "--out", str(options.out), "--only"]
+    epochs = ["--epochs", *map(str, options.epochs)]
+    command = [sys.executable, __file__, "--data", str(options.data), "--out", str(options.out), *epochs, "--only"]
 
     def start(training: tuple[int, Sequence[str]]) -> None:
         named = "-".join([str(training[0]), *training[1]])
@@ -143,12 +147,15 @@ def _tokenizer(out: Path, utterances: Sequence[snips.Utterance]) -> Tokenizer:
 def _train_together(
     seed: int,
     kinds: Sequence[str],
-    out: Path,
+    options: argparse.Namespace,
     tokenizer: Tokenizer,
     utterances: Sequence[snips.Utterance],
     validation: Sequence[snips.Utterance],
 ) -> None:
     """Models that learn from the same batches, side by side. What is done already is not done again."""
+    from edgeslm.distill.train import Recipe, Training
+
+    out: Path = options.out
     if all((_folder(out, (seed, kind)) / "scores.json").is_file() for kind in kinds):
         return
     started = time.process_time()
@@ -159,7 +166,9 @@ def _train_together(
         Learner(create_model(size, seed))
     ]
     folder = out / "-".join(["training", str(seed), *kinds])
-    _train(learners, batch_losses(learners, teacher), Batches(utterances, tokenizer, seed), size, folder)
+    recipe = Recipe(options.epochs[size == "student"], LEARNING_RATE[size])
+    training = Training(learners, batch_losses(learners, teacher), Batches(utterances, tokenizer, seed), recipe, folder)
+    _train(training, folder.name)
     seconds = round(time.process_time() - started)
     curves = json.loads((folder / "curve.json").read_text(encoding="utf-8"))
     for learner, kind, curve in zip(learners, kinds, curves, strict=True):
@@ -171,23 +180,14 @@ def _train_together(
         _write(_folder(out, part) / "scores.json", {"scores": scores.all, "cpu_seconds_together": seconds})
 
 
-def _train(
-    learners: list[Learner],
-    losses: Callable[[Batch], Tensor],
-    batches: Batches,
-    size: Literal["teacher", "student"],
-    folder: Path,
-) -> None:
-    from edgeslm.distill.train import Recipe, Training
-
-    training = Training(learners, losses, batches, Recipe(EPOCHS[size], LEARNING_RATE[size]), folder)
+def _train(training: Training[Batch], name: str) -> None:
     started, first = time.monotonic(), None
     for step, steps, values in training.run():
         first = step if first is None else first
         if step % TOLD == 0 or step == steps:
             left = (time.monotonic() - started) / (step - first + 1) * (steps - step) / 60
             shown = " ".join(f"{value:.3f}" for value in values.tolist())
-            print(f"{folder.name}: step {step} of {steps}, loss {shown}, {left:.0f} min left", flush=True)
+            print(f"{name}: step {step} of {steps}, loss {shown}, {left:.0f} min left", flush=True)
 
 
 def _folder(out: Path, part: Part) -> Path:

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import zipfile
@@ -280,6 +281,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
+    def type_unseen(self, text: str) -> None:
+        """Once the terminal has stopped showing what is typed: the question is there a moment before."""
+        await_that(lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO)
+        self.type(text)
+
     def status(self) -> int:
         """How it ended."""
         deadline = time.monotonic() + 60
@@ -311,11 +317,11 @@ def test_a_person_is_asked_for_host_key_and_password(
         assert pi.fingerprint in terminal.shown
         terminal.type("yes\n")
         terminal.expect("password for")
-        terminal.type("wrong\n")
+        terminal.type_unseen("wrong\n")
         terminal.expect("password for ssh://root@127.0.0.1", 30)
         terminal.shown = ""
         terminal.expect("password for")
-        terminal.type(f"{PASSWORD}\n")
+        terminal.type_unseen(f"{PASSWORD}\n")
         terminal.expect("looking at the device")
         assert PASSWORD not in terminal.shown
         terminal.type("\x03")
@@ -426,11 +432,15 @@ def test_a_connection_lost_while_copying(
     assert not folder.exists()  # the remains of the first run went with the second
 
 
-def await_gone(pid: int) -> None:
+def await_that(reached: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    while not reached() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not Path(f"/proc/{pid}").exists()
+    assert reached()
+
+
+def await_gone(pid: int) -> None:
+    await_that(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_a_connection_lost_while_measuring(

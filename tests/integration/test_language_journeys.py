@@ -147,7 +147,8 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("--max-length", "32"), 2, "--context"),
         (("--context", "65"), 2, "64 tokens"),
         (("--context", "3"), 2, "too short"),
-        (("--kv-cache", "int2"), 3, "float32, int8"),
+        (("--kv-cache", "int2"), 3, "float32, float16, int8"),
+        (("--kv-cache", "float16"), 3, "microcontrollers alone"),
         (("--converter", "onnx2tf"), 3, "KV cache"),
     ],
 )
