@@ -83,8 +83,11 @@ def main() -> int:
         _train_together(int(seed), terms, options, tokenizer, *data)
         return 0
     seeds = SEEDS if options.table else (options.seed,)
-    # Those without a teacher first, side by side with it.
-    alone = [TEACHER] + [(seed, "none") for seed in seeds if options.table]
+    # Those without a teacher first, side by side with the teachers. All students learn from that of seed 0; the others
+    # tell how much teachers differ.
+    alone = [TEACHER]
+    if options.table:
+        alone += [(seed, "teacher") for seed in seeds if seed != TEACHER[0]] + [(seed, "none") for seed in seeds]
     _all([(seed, [kind]) for seed, kind in alone], options)
     taught = [terms for terms in COMPARED if terms != "none"] if options.table else [CHOSEN]
     _all([(seed, taught) for seed in seeds], options)
@@ -262,10 +265,9 @@ def _table(seeds: Sequence[int], terms: Sequence[Terms], out: Path) -> str:
         size = found[0].get("bytes", (model / "model.safetensors").stat().st_size) / 1e6
         rows.append(f"| {title} | {len(done)} | {millions:.2f} M | {size:.2f} MB | {shown} |")
 
-    rows_of: list[list[Part]] = [[TEACHER]]
-    rows_of += [[(seed, str(one)) for seed in seeds] for one in terms]
-    for parts in rows_of:
-        row(TITLES[parts[0][1]], parts)
+    row(TITLES["teacher"], [(seed, "teacher") for seed in sorted({TEACHER[0], *seeds})])
+    for one in terms:
+        row(TITLES[one], [(seed, one) for seed in seeds])
     for scheme in SCHEMES:
         row(f"{TITLES[CHOSEN]}, {scheme}", [(seed, CHOSEN) for seed in seeds], f"{scheme}.json")
     return "\n".join(rows) + "\n"
@@ -285,7 +287,7 @@ def _draw_curves(seeds: Sequence[int], out: Path) -> None:
 
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for kind in ("teacher", *COMPARED):
-        for seed in (TEACHER[0],) if kind == "teacher" else seeds:
+        for seed in sorted({TEACHER[0], *seeds}):
             path = _folder(out, (seed, kind)) / "curve.json"
             if not path.is_file():
                 continue
