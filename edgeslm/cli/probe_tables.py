@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeslm.cli.console import print_table, printable
+from edgeslm.cli.probe_firmware import print_positions
 from edgeslm.cli.probe_language import print_language
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def print_report(report: ProbeReport) -> None:
     click.echo(click.style(printable(title), bold=True) + incomplete)
     if report.language:
         print_language(report.language, report.emulated)
+        if report.firmware:
+            print_positions(report.firmware)
         click.echo()
     elif report.lengths:
         (_print_counts if report.emulated else _print_latencies)(report)
@@ -164,11 +167,17 @@ def _print_layers(report: ProbeReport) -> None:
     what = "instructions go" if report.emulated else "time goes"
     click.echo()
     click.echo(f"Where the {what}" + (f", at {profile.tokens} tokens" if profile.tokens else ""))
-    rows = [[f"{layer.share:.1%}", printable(layer.layer)] for layer in profile.layers[:SHOWN_LAYERS]]
+    # A board's marks cost nothing that counts; a runtime's profiler does, so that its sums are not shown.
+    exact = report.firmware is not None
+    rows = [
+        [f"{layer.share:.1%}", *([f"{layer.instructions or 0:,.0f}"] * exact), printable(layer.layer)]
+        for layer in profile.layers[:SHOWN_LAYERS]
+    ]
     rest = profile.layers[SHOWN_LAYERS:]
     if rest:
-        rows.append([f"{sum(layer.share for layer in rest):.1%}", f"{len(rest)} more"])
-    print_table(None, rows, right={0})
+        counts = [f"{sum(layer.instructions or 0 for layer in rest):,.0f}"] * exact
+        rows.append([f"{sum(layer.share for layer in rest):.1%}", *counts, f"{len(rest)} more"])
+    print_table(None, rows, right={0, 1} if exact else {0})
 
 
 def _tokens(tokens: int | None) -> str:

@@ -19,8 +19,8 @@ STACK_BYTES = 2048
 """A step takes some 300 bytes of it; painting measures what is used."""
 ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards")
 """Of firmware_templates: what every image has, beside the board's own folder and the model."""
-FAST_ROOMS = frozenset({"kernels", "model"})
-"""Compiled for speed; everything else for size."""
+HOT = frozenset({"attention.c", "dot.c", "gemv_f32.c", "gemv_i4.c", "gemv_i8.c", "gemv_i8_requant.c"})
+"""What a token's time goes into where a core has no assembly for it: compiled for speed; everything else for size."""
 FAST, SMALL = ("-O2",), ("-Os", "-fno-move-loop-invariants")
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 # No fused products: every core and the host give the same bits. No calls of memcpy and memset instead of loops: the
@@ -62,12 +62,11 @@ def build_image(target: Target, model: Path, out: Path, *, stack_bytes: int = ST
         folder = out / "objects" / room
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        level = FAST if room in FAST_ROOMS else SMALL
-        run_tool(
-            [str(compiler.gcc), *flags, *level, *INCLUDED.get(room, ()), "-c", *map(str, sources)],
-            out / "compile.log",
-            cwd=folder,
-        )
+        for level in (FAST, SMALL):
+            chosen = [str(one) for one in sources if (one.name in HOT) == (level is FAST)]
+            command = [str(compiler.gcc), *flags, *level, *INCLUDED.get(room, ()), "-c", *chosen]
+            if chosen:
+                run_tool(command, out / "compile.log", cwd=folder)
         objects += sorted(str(path.relative_to(out)) for path in folder.glob("*.o"))
     _link(compiler, target, objects, out)
     binary, hexadecimal = out / "firmware.bin", out / "firmware.hex"

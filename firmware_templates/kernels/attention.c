@@ -21,7 +21,7 @@ static int32_t mean_of(int64_t sum, uint32_t inverse) {
 
 void edgeslm_attention(int32_t *y, int32_t *q, const void *keys, const void *values, int32_t *scores,
                        const edgeslm_attention_shape *shape, uint32_t first, uint32_t end) {
-  uint32_t head_dim = shape->head_dim, format = EDGESLM_CACHE_OF(shape), count = end - first;
+  uint32_t head_dim = EDGESLM_HEAD_DIM_OF(shape->head_dim), format = EDGESLM_CACHE_OF(shape), count = end - first;
   uint32_t shared = (uint32_t)shape->heads / shape->kv_heads;
   for (uint32_t head = 0; head < shape->heads; head++, q += head_dim, y += head_dim) {
     uint32_t row = head / shared * shape->context + first;
@@ -95,7 +95,7 @@ static void weighted_of(float *y, float *weights, const void *values, uint32_t p
 
 void edgeslm_attention(float *y, float *q, const void *keys, const void *values, float *scores,
                        const edgeslm_attention_shape *shape, uint32_t first, uint32_t end) {
-  uint32_t head_dim = shape->head_dim, format = EDGESLM_CACHE_OF(shape), count = end - first;
+  uint32_t head_dim = EDGESLM_HEAD_DIM_OF(shape->head_dim), format = EDGESLM_CACHE_OF(shape), count = end - first;
   uint32_t shared = (uint32_t)shape->heads / shape->kv_heads, left = 0, row = first;
   edgeslm_scale(q, shape->score_scale, shape->heads * head_dim);
   for (uint32_t head = 0; head < shape->heads; head++, q += head_dim, y += head_dim) {

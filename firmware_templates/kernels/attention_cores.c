@@ -6,7 +6,7 @@
 
 float edgeslm_scores_f32(float *scores, const float *q, const float *keys, uint32_t count, uint32_t head_dim) {
 #if EDGESLM_ASM_ATTENTION
-  if (head_dim % 8u == 0) return edgeslm_scores_eights(scores, q, keys, count, head_dim);
+  if (EDGESLM_HEAD_DIM_OF(head_dim) % 8u == 0) return edgeslm_scores_eights(scores, q, keys, count, head_dim);
 #endif
   float greatest = 0.0f;
   for (uint32_t p = 0; p < count; p++, keys += head_dim) {
@@ -20,7 +20,7 @@ float edgeslm_scores_f32(float *scores, const float *q, const float *keys, uint3
 void edgeslm_weighted_f32(float *y, const float *weights, const float *values, float factor, uint32_t count,
                           uint32_t head_dim) {
 #if EDGESLM_ASM_ATTENTION
-  if (head_dim % 8u == 0) {
+  if (EDGESLM_HEAD_DIM_OF(head_dim) % 8u == 0) {
     edgeslm_weighted_eights(y, weights, values, factor, count, head_dim);
     return;
   }

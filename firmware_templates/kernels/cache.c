@@ -4,7 +4,7 @@
 #if EDGESLM_FIXED
 
 void edgeslm_cache_store(void *cache, const int32_t *x, const edgeslm_attention_shape *shape, uint32_t position) {
-  uint32_t head_dim = shape->head_dim;
+  uint32_t head_dim = EDGESLM_HEAD_DIM_OF(shape->head_dim);
   for (uint32_t head = 0; head < shape->kv_heads; head++, x += head_dim) {
     uint32_t place = (head * shape->context + position) * head_dim;
     if (EDGESLM_CACHE_OF(shape) == EDGESLM_CACHE_FLOAT32) {
@@ -28,7 +28,7 @@ void edgeslm_cache_store(void *cache, const int32_t *x, const edgeslm_attention_
 #else
 
 void edgeslm_cache_store(void *cache, const float *x, const edgeslm_attention_shape *shape, uint32_t position) {
-  uint32_t head_dim = shape->head_dim, format = EDGESLM_CACHE_OF(shape);
+  uint32_t head_dim = EDGESLM_HEAD_DIM_OF(shape->head_dim), format = EDGESLM_CACHE_OF(shape);
   for (uint32_t head = 0; head < shape->kv_heads; head++, x += head_dim) {
     uint32_t place = (head * shape->context + position) * head_dim;
     if (format == EDGESLM_CACHE_FLOAT32) {

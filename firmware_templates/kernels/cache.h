@@ -3,6 +3,7 @@
 #define EDGESLM_CACHE_H
 
 #include "fixed.h"
+#include "kernel_cores.h"
 #include "real.h"
 
 /* The format, known to the compiler if the build says so. */

@@ -6,7 +6,7 @@
 #if EDGESLM_ASM_ROWS
 float edgeslm_dot(const float *a, const float *b, uint32_t n) {
   float total;
-  if (n && n % 4u == 0) return edgeslm_dot_fours(a, b, n);
+  if (EDGESLM_FOURS || (n && n % 4u == 0)) return edgeslm_dot_fours(a, b, n);
   EDGESLM_SUM(total, n, a[i] * b[i]);
   return total;
 }

@@ -31,8 +31,10 @@ score:
   vadd.f32 s9, s9, s5
   vadd.f32 s10, s10, s6
   vadd.f32 s11, s11, s7
+#if EDGESLM_HEAD_DIM != 8
   cbnz r5, more
 sum_lanes:
+#endif
   vadd.f32 s8, s8, s9
   vadd.f32 s10, s10, s11
   vadd.f32 s8, s8, s10
@@ -51,7 +53,7 @@ greater:
   vmov.f32 s15, s8
   b keep
 
-/* eights beyond the first */
+#if EDGESLM_HEAD_DIM != 8 /* eights beyond the first */
 more:
   mov r4, r1
   mov r6, r5
@@ -69,6 +71,7 @@ next_eight:
   subs r6, r6, #4
   bne next_eight
   b sum_lanes
+#endif
   .ltorg
   .size edgeslm_scores_eights, . - edgeslm_scores_eights
 
@@ -89,30 +92,29 @@ dimensions:
   mov r6, r2
   add r2, r2, #32
   vldmia r5!, {s8}
-  vldmia r6, {s0-s7}
+  vldmia r6, {s16-s23}
+  vmul.f32 s16, s8, s16
+  vmul.f32 s17, s8, s17
+  vmul.f32 s18, s8, s18
+  vmul.f32 s19, s8, s19
+  vmul.f32 s20, s8, s20
+  vmul.f32 s21, s8, s21
+  vmul.f32 s22, s8, s22
+  vmul.f32 s23, s8, s23
+  subs r4, r3, #1
+  beq sums_ready
+next_position:
   add r6, r6, r7
-  vmul.f32 s16, s8, s0
-  vmul.f32 s17, s8, s1
-  vmul.f32 s18, s8, s2
-  vmul.f32 s19, s8, s3
-  vmul.f32 s20, s8, s4
-  vmul.f32 s21, s8, s5
-  vmul.f32 s22, s8, s6
-  vmul.f32 s23, s8, s7
-  subs r4, r3, #2
-  blo sums_ready
-
-.macro position weight
+  vldmia r5!, {s8}
   vldmia r6, {s0-s7}
-  add r6, r6, r7
-  vmul.f32 s0, \weight, s0
-  vmul.f32 s1, \weight, s1
-  vmul.f32 s2, \weight, s2
-  vmul.f32 s3, \weight, s3
-  vmul.f32 s4, \weight, s4
-  vmul.f32 s5, \weight, s5
-  vmul.f32 s6, \weight, s6
-  vmul.f32 s7, \weight, s7
+  vmul.f32 s0, s8, s0
+  vmul.f32 s1, s8, s1
+  vmul.f32 s2, s8, s2
+  vmul.f32 s3, s8, s3
+  vmul.f32 s4, s8, s4
+  vmul.f32 s5, s8, s5
+  vmul.f32 s6, s8, s6
+  vmul.f32 s7, s8, s7
   vadd.f32 s16, s16, s0
   vadd.f32 s17, s17, s1
   vadd.f32 s18, s18, s2
@@ -121,18 +123,8 @@ dimensions:
   vadd.f32 s21, s21, s5
   vadd.f32 s22, s22, s6
   vadd.f32 s23, s23, s7
-.endm
-  beq one
-two:
-  vldmia r5!, {s8, s9}
-  position s8
-  position s9
-  subs r4, r4, #2
-  bhi two
-  blo sums_ready
-one:
-  vldmia r5!, {s8}
-  position s8
+  subs r4, r4, #1
+  bne next_position
 sums_ready:
   vmul.f32 s16, s16, s15
   vmul.f32 s17, s17, s15
@@ -155,29 +147,29 @@ sums_ready:
   .global edgeslm_exp2_row
   .type edgeslm_exp2_row, %function
   .thumb_func
-/* r0: x, s0: greatest, r1: n. Returns the sum in s0. s8-s11: lanes, s12-s15: four of x. */
+/* r0: x, s0: greatest, r1: n. Returns the sum in s0. s8-s11: lanes. */
 edgeslm_exp2_row:
   push {r4-r7, lr}
-  exp2_constants
+  bl edgeslm_exp2_begin
   vsub.f32 s8, s4, s4
   vmov.f32 s9, s8
   vmov.f32 s10, s8
   vmov.f32 s11, s8
+
+.macro exp2_into first, second
+  vldmia r0, {s14-s15}
+  vsub.f32 s14, s14, s0
+  vsub.f32 s15, s15, s0
+  bl edgeslm_exp2_two
+  vstmia r0!, {s14-s15}
+  vadd.f32 \first, \first, s14
+  vadd.f32 \second, \second, s15
+.endm
   subs r1, r1, #4
   blo exp2_last
 exp2_four:
-  vldmia r0, {s12-s15}
-  vsub.f32 s12, s12, s0
-  vsub.f32 s13, s13, s0
-  vsub.f32 s14, s14, s0
-  vsub.f32 s15, s15, s0
-  exp2_two s12, s13
-  exp2_two s14, s15
-  vstmia r0!, {s12-s15}
-  vadd.f32 s8, s8, s12
-  vadd.f32 s9, s9, s13
-  vadd.f32 s10, s10, s14
-  vadd.f32 s11, s11, s15
+  exp2_into s8, s9
+  exp2_into s10, s11
   subs r1, r1, #4
   bhs exp2_four
 exp2_last:
@@ -185,17 +177,17 @@ exp2_last:
   beq exp2_done
   mov r12, #0 /* the lane */
 exp2_one:
-  vldmia r0, {s12}
-  vsub.f32 s12, s12, s0
-  exp2_two s12, s13 /* the second is not used */
-  vstmia r0!, {s12}
+  vldmia r0, {s14}
+  vsub.f32 s14, s14, s0
+  bl edgeslm_exp2_two /* the second is not used */
+  vstmia r0!, {s14}
   cmp r12, #1
   it lo
-  vaddlo.f32 s8, s8, s12
+  vaddlo.f32 s8, s8, s14
   it eq
-  vaddeq.f32 s9, s9, s12
+  vaddeq.f32 s9, s9, s14
   it hi
-  vaddhi.f32 s10, s10, s12
+  vaddhi.f32 s10, s10, s14
   add r12, r12, #1
   subs r1, r1, #1
   bne exp2_one
@@ -204,6 +196,5 @@ exp2_done:
   vadd.f32 s10, s10, s11
   vadd.f32 s0, s8, s10
   pop {r4-r7, pc}
-  .ltorg
   .size edgeslm_exp2_row, . - edgeslm_exp2_row
 #endif

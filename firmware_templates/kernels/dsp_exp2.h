@@ -1,48 +1,7 @@
-/* edgeslm_exp2 of two numbers at a time, with an FPU; for assembly files.
- * s1 … s4: constants; r2: the table; r3: bits of 393216.0. Changes s5-s7 and r4-r7. */
+/* What dsp_exp2.S takes and keeps; for assembly files. Both are called by bl.
+ *
+ * edgeslm_exp2_begin  s1 … s4: constants, s4 is 1.0; r2: the table; r3: bits of 393216.0. Nothing else changes.
+ * edgeslm_exp2_two    s14, s15 = edgeslm_exp2 of s14, s15, after the above. Changes s5-s7 and r4-r7.
+ */
   .syntax unified
   .thumb
-
-.macro exp2_constants
-  ldr r3, =0x48c00000
-  vmov s1, r3
-  ldr r2, =0x3e75fdf0
-  vmov s2, r2
-  ldr r2, =0x3f3172c2
-  vmov s3, r2
-  vmov.f32 s4, #1.0
-  ldr r2, =edgeslm_exp2_table
-.endm
-
-/* In a register: 32 * exponent + place in the table -> float bits of the power. */
-.macro power steps, scratch
-  sub \steps, \steps, r3
-  ssat \steps, #12, \steps
-  and \scratch, \steps, #31
-  ldr \scratch, [r2, \scratch, lsl #2]
-  add \steps, \scratch, \steps, lsl #18
-.endm
-
-/* \a holds what is left of t, \power the power. */
-.macro polynomial a, power
-  vmul.f32 s7, \a, s2
-  vadd.f32 s7, s7, s3
-  vmul.f32 s7, s7, \a
-  vadd.f32 s7, s7, s4
-  vmul.f32 \a, \power, s7
-.endm
-
-.macro exp2_two a, b
-  vadd.f32 s5, \a, s1
-  vadd.f32 s6, \b, s1
-  vmov r4, r5, s5, s6
-  vsub.f32 s5, s5, s1
-  vsub.f32 s6, s6, s1
-  vsub.f32 \a, \a, s5
-  vsub.f32 \b, \b, s6
-  power r4, r6
-  power r5, r7
-  vmov s5, s6, r4, r5
-  polynomial \a, s5
-  polynomial \b, s6
-.endm

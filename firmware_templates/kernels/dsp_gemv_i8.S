@@ -1,11 +1,17 @@
 /* edgeslm_gemv_i8_blocks for cores with the DSP extension and an FPU: 0.98 instructions per product at 64 columns. */
 #if EDGESLM_DSP
+#define EIGHTS 2
 #include "dsp_pairs.h"
 
 #define Y OWN
 #define Y_END (OWN + 4)
 #define FINISH (OWN + 8) /* what is done with results */
 #define FRAME (OWN + 12)
+#if !defined(EDGESLM_BIASES) || EDGESLM_BIASES
+#define BIASES 1
+#else
+#define BIASES 0
+#endif
 
   .section .text.edgeslm_gemv_i8_blocks, "ax", %progbits
   .balign 4
@@ -32,6 +38,7 @@ edgeslm_gemv_i8_blocks:
   lsls r9, r9, #31
   bcc 1f
   keep_address finish_accumulate, FINISH, r4
+#if BIASES
   bpl head
   keep_address finish_both, FINISH, r4
 1:bpl head
@@ -41,12 +48,16 @@ head_bias:
   vldmia lr!, {s4-s7}
   vldmia lr!, {s8-s11}
   start_sums
+#else
+1:
+#endif
 head:
   vldmia lr!, {s4-s7} /* scales */
   start_sums
 
   sum_columns
 
+#if LONG_ROWS
 long_tail:
   add_odd_sums
   vmov s0, s1, r1, r4
@@ -54,6 +65,7 @@ long_tail:
   vcvt.f32.s32 s1, s1
   vcvt.f32.s32 s3, s3
   b 2f
+#endif
 tail:
   sub r0, r0, r1
   sub r2, r2, r3
@@ -89,8 +101,11 @@ finish_plain:
   str r4, [sp, #Y]
   cmp r4, r5
   bne.w head
+#if BIASES
   b done
+#endif
 
+#if BIASES
 finish_bias:
   add_four s8, s9, s10, s11
   b 3f
@@ -102,8 +117,9 @@ finish_both:
   str r4, [sp, #Y]
   cmp r4, r5
   bne.w head_bias
-
 done:
+#endif
+
   add sp, sp, #FRAME
   pop {r4-r11, pc}
   .size edgeslm_gemv_i8_blocks, . - edgeslm_gemv_i8_blocks

@@ -42,6 +42,7 @@ head:
 
   sum_columns
 
+#if LONG_ROWS
 long_tail:
   add_odd_sums
   mov r8, r4
@@ -51,6 +52,7 @@ long_tail:
   add r5, r5, r8
   add r7, r7, r9
   b 1f
+#endif
 tail:
   sub r0, r0, r1
   sub r2, r2, r3

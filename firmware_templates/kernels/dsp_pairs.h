@@ -8,6 +8,18 @@
  * r4-r7   eight columns of x                              r8-r11  weights
  * r12     x                                               lr      the matrix
  */
+
+/* Eights of columns in the loop, a power of two: more are faster, and take more flash. */
+#ifndef EIGHTS
+#define EIGHTS 4
+#endif
+
+/* Whether there may be more columns than that. */
+#if !defined(EDGESLM_LONGEST) || EDGESLM_LONGEST > 512
+#define LONG_ROWS 1
+#else
+#define LONG_ROWS 0
+#endif
   .syntax unified
   .thumb
 
@@ -73,13 +85,17 @@
   tst r5, #4
   beq 1f
   keep_address last_columns, AFTER_LOOP, r8
-1:cmp r6, #64
+1:
+#if LONG_ROWS
+  cmp r6, #64
   bhi 2f
+#endif
   /* one stop */
   add r7, r2, r6, lsl #4
   str r7, [sp, #X_STOP]
   ldr r8, [sp, #AFTER_LOOP]
   cbz r6, 4f
+#if LONG_ROWS
   b 3f
 2:/* the first stop leaves a multiple of 512 columns */
   add r7, r2, r6, lsl #4
@@ -95,13 +111,16 @@
   ldrne r8, [sp, #AFTER_LOOP]
   str r8, [sp, #AFTER_STOPS]
   keep_address long_stop, AFTER_LOOP, r8
-3:/* the loop has four eights: those that are too many at first are skipped */
+3:
+#endif
+  /* those of the loop's eights that are too many at first are skipped */
   rsb r7, r6, #0
-  and r7, r7, #3
+  and r7, r7, #(EIGHTS - 1)
   mov r4, #(eight_1 - eight_0)
   adr.w r8, eight_0
   mla r8, r7, r4, r8
   orr r8, r8, #1
+#if LONG_ROWS
   ldr r7, [sp, #AFTER_LOOP]
   adr.w r4, long_stop
   orr r4, r4, #1
@@ -110,6 +129,7 @@
   str r8, [sp, #LONG_ENTRY]
   adr.w r8, long_start
   orr r8, r8, #1
+#endif
 4:str r8, [sp, #START]
 .endm
 
@@ -127,9 +147,9 @@
 eight_0:
   eight_columns
 eight_1:
+  .rept EIGHTS - 1
   eight_columns
-  eight_columns
-  eight_columns
+  .endr
   ldr r4, [sp, #X_STOP]
   cmp r12, r4
   bne.w eight_0
@@ -139,6 +159,7 @@ last_columns:
   four_columns
   ldr pc, [sp, #TAIL]
 
+#if LONG_ROWS
 long_start:
   mov r4, #0
   strd r4, r4, [sp, #ODD_SUMS]
@@ -160,6 +181,7 @@ long_stop:
   add r4, r4, #1024
   str r4, [sp, #X_STOP]
   b.w eight_0
+#endif
 .endm
 
 /* r4, r5 = all of the sums of rows 1 and 3. */

@@ -26,13 +26,17 @@ edgeslm_greatest:
   greater r7
   subs r1, r1, #4
   bhs 1b
-2:adds r1, r1, #4
+2:
+#if !defined(EDGESLM_FOURS) || !EDGESLM_FOURS
+  adds r1, r1, #4
   beq 4f
 3:ldr r4, [r0], #4
   greater r4
   subs r1, r1, #1
   bne 3b
-4:mov r0, r3
+4:
+#endif
+  mov r0, r3
   pop {r4-r7}
   bx lr
   .size edgeslm_greatest, . - edgeslm_greatest

@@ -12,7 +12,7 @@ edgeslm_silu_mul:
   push {r4-r8, lr}
   mov r8, r2
   mov r12, r3
-  exp2_constants
+  bl edgeslm_exp2_begin
   ldr r4, =0xbfb8aa3b
   vmov s8, r4
   subs r12, r12, #2
@@ -21,7 +21,7 @@ two:
   vldmia r1!, {s12-s13}
   vmul.f32 s14, s12, s8
   vmul.f32 s15, s13, s8
-  exp2_two s14, s15
+  bl edgeslm_exp2_two
   vadd.f32 s14, s4, s14
   vadd.f32 s15, s4, s15
   vdiv.f32 s12, s12, s14
@@ -33,17 +33,19 @@ two:
   subs r12, r12, #2
   bhs two
 last:
+#if !defined(EDGESLM_FOURS) || !EDGESLM_FOURS
   adds r12, r12, #2
   beq done
   vldmia r1!, {s12}
   vmul.f32 s14, s12, s8
-  exp2_two s14, s15
+  bl edgeslm_exp2_two
   vadd.f32 s14, s4, s14
   vdiv.f32 s12, s12, s14
   vldmia r8!, {s14}
   vmul.f32 s12, s12, s14
   vstmia r0!, {s12}
 done:
+#endif
   pop {r4-r8, pc}
   .ltorg
   .size edgeslm_silu_mul, . - edgeslm_silu_mul

@@ -10,6 +10,12 @@
  *   EDGESLM_MVE     assembly for Helium with floats (Cortex-M55); wants layout 2
  *   EDGESLM_FIXED   no FPU (Cortex-M0+, M3): an edgeslm_real is a fixed-point number with 16 fractional bits
  *   EDGESLM_CACHE   optional: the one format of KV caches that is compiled in (EDGESLM_CACHE_…); all, if not defined
+ * and the generated model_config.h says what its model has no use for, so that it takes no flash (all optional):
+ *   EDGESLM_FOURS   1: rows, columns, halves of RoPE, widths, heads, the vocabulary are all multiples of 4
+ *   EDGESLM_HEAD_DIM what all attention has
+ *   EDGESLM_LONGEST the most columns of a matrix
+ *   EDGESLM_BIASES  0: no matrix has biases
+ *   EDGESLM_INT4    0: no matrix is int4
  * The host build of a board passes the same layout and the same EDGESLM_FIXED, but neither EDGESLM_DSP nor EDGESLM_MVE.
  */
 #ifndef EDGESLM_KERNELS_H
@@ -32,6 +38,21 @@
 #endif
 #ifndef EDGESLM_FIXED
 #define EDGESLM_FIXED 0
+#endif
+#ifndef EDGESLM_FOURS
+#define EDGESLM_FOURS 0
+#endif
+#ifndef EDGESLM_HEAD_DIM
+#define EDGESLM_HEAD_DIM 0 /* any */
+#endif
+#ifndef EDGESLM_LONGEST
+#define EDGESLM_LONGEST 65536
+#endif
+#ifndef EDGESLM_BIASES
+#define EDGESLM_BIASES 1
+#endif
+#ifndef EDGESLM_INT4
+#define EDGESLM_INT4 1
 #endif
 #if EDGESLM_DSP && (EDGESLM_LAYOUT != EDGESLM_LAYOUT_PAIRS || EDGESLM_FIXED)
 #error "EDGESLM_DSP wants EDGESLM_LAYOUT 1 and an FPU"

@@ -13,8 +13,8 @@ void edgeslm_scale(edgeslm_real *x, edgeslm_real factor, uint32_t n) {
 #else
   uint32_t done = 0;
 #if EDGESLM_ASM_ROWS
-  done = n & ~3u;
-  if (done) edgeslm_scale_fours(x, factor, done);
+  done = EDGESLM_FOURS_OF(n);
+  if (EDGESLM_FOURS || done) edgeslm_scale_fours(x, factor, done);
 #endif
   for (uint32_t i = done; i < n; i++) x[i] = x[i] * factor;
 #endif
@@ -27,7 +27,7 @@ void edgeslm_relu(edgeslm_real *x, uint32_t n) {
 
 uint32_t edgeslm_argmax(const edgeslm_real *x, uint32_t n) {
 #if EDGESLM_ASM_ARGMAX
-  if (n % 4u == 0) return edgeslm_argmax_fours(x, n);
+  if (EDGESLM_FOURS || n % 4u == 0) return edgeslm_argmax_fours(x, n);
 #endif
   uint32_t place = 0;
   edgeslm_real greatest = x[0];

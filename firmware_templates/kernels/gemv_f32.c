@@ -13,7 +13,7 @@ void edgeslm_gemv_f32(float *y, const void *matrix, const float *x, uint32_t row
       block += edgeslm_block_bytes_f32(columns, mode);
     }
     float result = edgeslm_dot(weights, x, columns);
-    if (mode & EDGESLM_BIAS) result += bias[row % 4u];
+    if (EDGESLM_BIASES && mode & EDGESLM_BIAS) result += bias[row % 4u];
     y[row] = mode & EDGESLM_ACCUMULATE ? y[row] + result : result;
   }
 }

@@ -94,8 +94,8 @@ void edgeslm_gemv_i4_blocks(edgeslm_real *y, const void *matrix, const edgeslm_q
 
 void edgeslm_gemv_i4(edgeslm_real *y, const void *matrix, const edgeslm_quantized *x, uint32_t rows, uint32_t columns,
                      uint32_t group, uint32_t mode) {
-  uint32_t whole = rows & ~3u;
-  if (whole) edgeslm_gemv_i4_blocks(y, matrix, x, whole, columns, group, mode);
+  uint32_t whole = EDGESLM_FOURS_OF(rows);
+  if (EDGESLM_FOURS || whole) edgeslm_gemv_i4_blocks(y, matrix, x, whole, columns, group, mode);
   if (rows == whole) return;
   /* the last block is only partly used */
   edgeslm_real last[4];

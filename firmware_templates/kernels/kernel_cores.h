@@ -14,6 +14,12 @@
 #define EDGESLM_ASM_ROWS (EDGESLM_DSP || EDGESLM_MVE)
 #define EDGESLM_ASM_ARGMAX EDGESLM_MVE
 
+/* Of n elements, those in whole fours: all, where the build says so. */
+#define EDGESLM_FOURS_OF(n) (EDGESLM_FOURS ? (n) : (n) & ~3u)
+
+/* The one dimension of heads, where the build says it; else n. */
+#define EDGESLM_HEAD_DIM_OF(n) (EDGESLM_HEAD_DIM ? EDGESLM_HEAD_DIM : (n))
+
 /* edgeslm_gemv_i8 for whole blocks: rows is a multiple of 4, at least 4. */
 void edgeslm_gemv_i8_blocks(edgeslm_real *y, const void *matrix, const edgeslm_quantized *x, uint32_t rows,
                             uint32_t columns, uint32_t mode);

@@ -5,7 +5,7 @@
 #include "edgeslm_kernels.h"
 
 /* Bytes of the head of a block with int8 or float32 weights, and of biases. */
-static inline uint32_t edgeslm_bias_bytes(uint32_t mode) { return mode & EDGESLM_BIAS ? 16u : 0u; }
+static inline uint32_t edgeslm_bias_bytes(uint32_t mode) { return EDGESLM_BIASES && mode & EDGESLM_BIAS ? 16u : 0u; }
 
 /* Bytes of a block of four rows. */
 static inline uint32_t edgeslm_block_bytes_i8(uint32_t columns, uint32_t head) {

@@ -25,8 +25,10 @@ score:
   vmul.f32 q0, q2, q0
   vmul.f32 q1, q3, q1
   vadd.f32 q0, q0, q1
+#if EDGESLM_HEAD_DIM != 8
   cbnz r5, more
 sum_lanes:
+#endif
   vadd.f32 s0, s0, s1
   vadd.f32 s2, s2, s3
   vadd.f32 s0, s0, s2
@@ -37,7 +39,7 @@ sum_lanes:
   vpop {d8-d11}
   pop {r4-r6, pc}
 
-/* eights beyond the first */
+#if EDGESLM_HEAD_DIM != 8 /* eights beyond the first */
 more:
   mov r4, r1
   mov r6, r5
@@ -49,6 +51,7 @@ next_four:
   subs r6, r6, #4
   bne next_four
   b sum_lanes
+#endif
   .ltorg
   .size edgeslm_scores_eights, . - edgeslm_scores_eights
 

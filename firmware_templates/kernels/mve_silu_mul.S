@@ -37,6 +37,7 @@ four:
   vstrw.32 q0, [r0], #16
   le lr, four
 last:
+#if !defined(EDGESLM_FOURS) || !EDGESLM_FOURS
   ands r3, r3, #3
   beq done
   vctp.32 r3
@@ -50,6 +51,7 @@ last:
   vpst
   vstrwt.32 q0, [r0]
 done:
+#endif
   vpop {d8-d15}
   pop {r4-r9, pc}
   .ltorg

@@ -9,8 +9,8 @@ void edgeslm_rmsnorm(float *y, const float *x, const float *weight, uint32_t n, 
   float factor = edgeslm_rsqrt(edgeslm_dot(x, x, n) / (float)n + epsilon);
   uint32_t done = 0;
 #if EDGESLM_ASM_ROWS
-  done = n & ~3u;
-  if (done) edgeslm_normalize_fours(y, x, weight, factor, done);
+  done = EDGESLM_FOURS_OF(n);
+  if (EDGESLM_FOURS || done) edgeslm_normalize_fours(y, x, weight, factor, done);
 #endif
   for (uint32_t i = done; i < n; i++) y[i] = x[i] * factor * weight[i];
 }

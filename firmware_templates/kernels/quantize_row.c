@@ -61,8 +61,8 @@ void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t 
   }
   uint32_t done = 0;
 #if EDGESLM_ASM_QUANTIZE
-  done = columns & ~3u;
-  if (done) sum = edgeslm_quantize_fours(values, x, done, factor);
+  done = EDGESLM_FOURS_OF(columns);
+  if (EDGESLM_FOURS || done) sum = edgeslm_quantize_fours(values, x, done, factor);
 #endif
   for (uint32_t i = done; i < columns; i++) {
     /* the sum with 1.5 * 2^23 rounds half to even, and its low bits are the integer */
@@ -73,6 +73,8 @@ void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t 
   }
   q->sum = sum;
   /* padding, and sums of groups */
+  if (!EDGESLM_INT4) group = 0;
+  if (EDGESLM_FOURS && EDGESLM_COLUMNS_STEP == 4u && !group) return;
   uint32_t padded = group ? EDGESLM_GROUPS(columns, group) * group : EDGESLM_PADDED(columns);
   for (uint32_t i = columns; i < padded; i++) values[i] = 0;
   if (group) {

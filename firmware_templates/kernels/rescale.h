@@ -45,7 +45,7 @@ static inline void edgeslm_finish(edgeslm_real *y, const edgeslm_real results[4]
                                   uint32_t rows, uint32_t mode) {
   for (uint32_t row = 0; row < rows; row++) {
     edgeslm_real result = results[row];
-    if (mode & EDGESLM_BIAS) result = edgeslm_sum(result, bias[row]);
+    if (EDGESLM_BIASES && mode & EDGESLM_BIAS) result = edgeslm_sum(result, bias[row]);
     y[row] = mode & EDGESLM_ACCUMULATE ? edgeslm_sum(y[row], result) : result;
   }
 }

@@ -29,8 +29,8 @@ void edgeslm_rope(float *x, const float *angles, uint32_t heads, uint32_t head_d
   for (uint32_t head = 0; head < heads; head++, x += head_dim) {
     uint32_t done = 0;
 #if EDGESLM_ASM_ROWS
-    done = half & ~3u;
-    if (done) edgeslm_rope_fours(x, x + half, angles, angles + half, done);
+    done = EDGESLM_FOURS_OF(half);
+    if (EDGESLM_FOURS || done) edgeslm_rope_fours(x, x + half, angles, angles + half, done);
 #endif
     for (uint32_t i = done; i < half; i++) {
       float cosine = angles[i], sine = angles[half + i], a = x[i], b = x[half + i];

@@ -11,8 +11,9 @@
 #ifndef EDGESLM_MODEL_H
 #define EDGESLM_MODEL_H
 
+#include "model_config.h" /* first: it says what kernels are compiled for */
+
 #include "edgeslm_kernels.h"
-#include "model_config.h"
 
 #define EDGESLM_NO_TOKEN 0xffffffffu
 #define EDGESLM_MOST_EOS 8u

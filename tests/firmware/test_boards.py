@@ -108,6 +108,12 @@ def test_probe_counts_every_position(edgeslm: Edgeslm, bundle: Path, tmp_path: P
     assert {"embedding", "layer 0", "layer 1", "output layer"} < layers
     shown = edgeslm("probe", bundle, "--via", "qemu", "--length", "20", "-o", tmp_path / "shown.json")
     assert f"flash {sum(firmware['flash'].values()):,}, RAM {sum(firmware['ram'].values()):,} bytes" in shown.stdout
+    assert f"stack {firmware['stack_used']:,} of 2,048; arena {firmware['arena_used']:,} of 1,024" in shown.stdout
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    for place in (0, 15, 19):
+        one = firmware["positions"][place]
+        assert [str(place), f"{one['prefill']:,}", f"{one['decode']:,}"] in lines
+    assert any(line[-2:] == ["layer", "1"] and line[0].endswith("%") and len(line) == 4 for line in lines)
     said = edgeslm("probe", bundle, "--via", "qemu", "--length", "49", "-o", tmp_path / "long.json")
     assert (said.status, "room for 48" in said.stderr) == (2, True)
 

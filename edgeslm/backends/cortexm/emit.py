@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.backends.cortexm.emit_tokenizer import HEADER, TABLE, emit_tokenizer
+from edgeslm.backends.cortexm.extents import extent_macros
 from edgeslm.backends.cortexm.memory import MemoryPlan, live_bytes
 from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.program import (
@@ -66,7 +67,7 @@ def emit_model(program: Program, memory: MemoryPlan, config: Configuration, toke
 
     Raises UnsupportedError for a tokenizer's table that the tokenizer in C does not take.
     """
-    (out / CONFIG_HEADER).write_text(_config_header(memory, config))
+    (out / CONFIG_HEADER).write_text(_config_header(program, memory, config))
     (out / WEIGHTS_HEADER).write_text(_weights_header(program))
     with (out / WEIGHTS).open("w") as sink:
         for text in _weights(program, config):
@@ -78,7 +79,7 @@ def emit_model(program: Program, memory: MemoryPlan, config: Configuration, toke
 # ---- Sizes -----------------------------------------------------------------------------------------------------------
 
 
-def _config_header(memory: MemoryPlan, config: Configuration) -> str:
+def _config_header(program: Program, memory: MemoryPlan, config: Configuration) -> str:
     sizes = {
         "VOCABULARY": (config.vocabulary, "tokens"),
         "LAYERS": (config.layers, ""),
@@ -91,6 +92,11 @@ def _config_header(memory: MemoryPlan, config: Configuration) -> str:
         lines.append(f"#define EDGESLM_MODEL_{name} {value}u" + (f" /* {comment} */" if comment else ""))
     if config.cache_bytes:
         lines.append(f"#define EDGESLM_CACHE {config.cache} /* kernels are compiled for this format alone */")
+    calls = [call for part in program.parts for call in part.calls]
+    macros = extent_macros(calls, program.attention, config.vocabulary)
+    if macros:
+        lines += ["", "/* What kernels need not provide for; edgeslm_kernels.h explains. */"]
+        lines += [f"#define {name} {number}" for name, number in macros.items()]
     return "\n".join([*lines, "", "#endif", ""])
 
 

@@ -9,4 +9,10 @@
 #define EDGESLM_MODEL_ARENA_BYTES 424u /* live set 424 */
 #define EDGESLM_CACHE EDGESLM_CACHE_FLOAT32 /* kernels are compiled for this format alone */
 
+/* What kernels need not provide for; edgeslm_kernels.h explains. */
+#define EDGESLM_HEAD_DIM 4
+#define EDGESLM_LONGEST 12
+#define EDGESLM_BIASES 0
+#define EDGESLM_INT4 0
+
 #endif
