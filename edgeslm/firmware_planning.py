@@ -14,19 +14,23 @@ from edgeslm.backends.cortexm.budget import FirmwareBudget, firmware_budget, kib
 from edgeslm.backends.cortexm.language import LanguageProgram, program_language
 from edgeslm.backends.cortexm.quantize import DEFAULT_GROUP
 from edgeslm.backends.cortexm.variant import choose_variant
+from edgeslm.cache import code_digest
 from edgeslm.decoder import Decoder
 from edgeslm.errors import InternalError, UnsupportedError, UnsupportedSchemeError
 from edgeslm.firmware.image import STACK_BYTES
+from edgeslm.firmware.wire import MOST_REQUEST
 from edgeslm.firmware_graph import BACKEND, step_graph, with_context
 from edgeslm.ir.graph import Graph
 from edgeslm.planning import DEFAULT_SCHEME, with_digest
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.plan import choose_precisions
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import Scheme, find_scheme
 from edgeslm.target import Target, list_targets
+from edgeslm.tokenizer.features import features_of
 from edgeslm.tokenizer.read import read_specification
 from edgeslm.tokenizer.specification import Specification
 from edgeslm.tokenizer.table import compile_table
+from edgeslm.versions import tool_versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +39,17 @@ if TYPE_CHECKING:
 SCHEMES = ("fp32", "int8", "int4")
 SHORTEST_CONTEXT = 32
 """Tokens: a hint proposes none below."""
+ROOMS = (
+    *(f"backends/{BACKEND}", "cost", "export", "firmware", "formats", "ir", "quantize", "tokenizer"),
+    *("decoder", "firmware_graph", "firmware_planning"),
+)
+"""Whose code lays out memory."""
 STEP = 8
 """Contexts that hints propose are multiples of it."""
+
+
+Keep = Callable[[list[object], Callable[[], FirmwareBudget]], FirmwareBudget]
+"""keep(key, make): the budget of this key, made where there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +68,10 @@ def decide_firmware(
     scheme: str | None = None,
     backend: str | None = None,
     converter: str | None = None,
+    keep: Keep | None = None,
 ) -> FirmwarePlan:
     """The plan for this language model on this microcontroller; nothing is compiled, and no weight read. `lengths` is
-    its context.
+    its context. `keep`: where a budget may lie already.
 
     Raises UnsupportedError, UnsupportedOpError, UnsupportedSchemeError, DoesNotFitError.
     """
@@ -81,13 +95,13 @@ def decide_firmware(
             "int8 computes with int8 activations; int4 takes half the flash",
         )
     sizes = FirmwareSizes(checkpoint, context)
-    budget = sizes.budget(target, chosen.name, context, kv_cache)
+    budget = _kept(keep, sizes, target, chosen.name, context, kv_cache)
     if not budget.fits:
         require_fit(checkpoint.name, target, budget, _what_would_fit(sizes, target, chosen.name, context, kv_cache))
     choices = firmware_choices(checkpoint, chosen.name)
     flash, ram = budget.flash, budget.ram
     reasons = (
-        f"scheme {chosen.name} ({chosen.title}): " + ("as asked" if scheme else f"the default for {target.title}"),
+        f"scheme {chosen.name} ({_title(chosen)}): " + ("as asked" if scheme else f"the default for {target.title}"),
         f"backend {BACKEND}: {target.title} runs no system; the model is compiled to C",
         f"kv cache: {context} tokens as {kv_cache}, {kib(ram['kv cache'])} KiB of RAM",
         _memory("flash", flash, budget.flash_available),
@@ -107,6 +121,24 @@ def decide_firmware(
         cache_bytes=ram["kv cache"],
     )
     return FirmwarePlan(with_digest(plan), budget)
+
+
+def _kept(
+    keep: Keep | None, sizes: FirmwareSizes, target: Target, scheme: str, context: int, kv_cache: KvCache
+) -> FirmwareBudget:
+    """To lay out memory, the whole graph is written: an unchanged build need not."""
+
+    def budget() -> FirmwareBudget:
+        return sizes.budget(target, scheme, context, kv_cache)
+
+    if keep is None:
+        return budget()
+    asked = [sizes.checkpoint.digest, target.model_dump(mode="json"), scheme, context, kv_cache]
+    return keep([*asked, code_digest(*ROOMS), tool_versions("export")], budget)
+
+
+def _title(scheme: Scheme) -> str:
+    return scheme.title.replace(f"blocks of {scheme.group}", f"blocks of {DEFAULT_GROUP}")
 
 
 def _memory(kind: str, items: Mapping[str, int], available: int) -> str:
@@ -141,16 +173,27 @@ class FirmwareSizes:
         return step_graph(self.decoder, self.context, _no_weights)
 
     @cached_property
-    def tokenizer_bytes(self) -> int:
-        return len(compile_table(tokenizer_of(self.checkpoint)))
+    def table(self) -> bytes:
+        return compile_table(tokenizer_of(self.checkpoint))
+
+    @cached_property
+    def text_bytes(self) -> int:
+        return text_bytes_of(self.table)
 
     def program(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> LanguageProgram:
         choices, variant = firmware_choices(self.checkpoint, scheme), choose_variant(target.cpu.isa)
-        return program_language(plan_constants(with_context(self.graph, context), choices), kv_cache, variant)
+        graph = plan_constants(with_context(self.graph, context), choices)
+        return program_language(graph, kv_cache, variant, text_bytes=self.text_bytes)
 
     def budget(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> FirmwareBudget:
         planned = self.program(target, scheme, context, kv_cache)
-        return firmware_budget(target, planned, find_scheme(scheme).linear, self.tokenizer_bytes, STACK_BYTES)
+        return firmware_budget(target, planned, find_scheme(scheme).linear, len(self.table), STACK_BYTES)
+
+
+def text_bytes_of(table: bytes) -> int:
+    """What the tokenizer in C works in, for the longest prompt that a board takes. Raises UnsupportedError for a
+    tokenizer that is none of its kinds."""
+    return features_of(table).work.of(MOST_REQUEST)
 
 
 def _no_weights(parameter: str) -> NDArray[np.float32]:
@@ -188,7 +231,7 @@ def _what_would_fit(sizes: FirmwareSizes, target: Target, scheme: str, context: 
     )
     if larger:
         found.append(f"the smallest target that takes it as it is: {larger[0].name}")
-    return "; ".join(found) or "no built-in target takes it: a smaller checkpoint is needed"
+    return "\n".join(found) or "no built-in target takes it: a smaller checkpoint is needed"
 
 
 def _shorter(

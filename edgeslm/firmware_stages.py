@@ -16,15 +16,16 @@ from edgeslm.artifacts import CompiledModel, Samples
 from edgeslm.backends.cortexm.host import HostLanguage
 from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
-from edgeslm.bundle.firmware import Built
-from edgeslm.cache import code_digest, explain_full_disk
+from edgeslm.bundle.firmware import IMAGES, Built, project_files
+from edgeslm.cache import code_digest
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError, ToolFailedError
 from edgeslm.fidelity.language_score import OpenEngine
 from edgeslm.firmware.image import STACK_BYTES, build_image
 from edgeslm.firmware.presets import presets_text
+from edgeslm.firmware.toolchain import find_compiler
 from edgeslm.firmware_graph import BACKEND, step_graph
-from edgeslm.firmware_planning import tokenizer_of
+from edgeslm.firmware_planning import ROOMS, text_bytes_of, tokenizer_of
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.language_stages import LanguageStages, weight_files_of
 from edgeslm.quantize.constants import plan_constants
@@ -52,29 +53,43 @@ class FirmwareStages(LanguageStages):
     def quantize(self) -> CompiledModel:
         """The generated C: its weights rounded and packed for this core."""
         moments = self._moments() if find_scheme(self.plan.scheme).linear == "int4" else None
-        rooms = (f"backends/{BACKEND}", "export", "formats", "ir", "quantize", "tokenizer", "decoder", "firmware_graph")
         key = [
             self.checkpoint.digest,
             self.plan.digest,
             moments.digest if moments else None,
             self.variant.macros,
-            code_digest(*rooms),
+            code_digest(*ROOMS, "device/token_content", "device/token_models", "language_stages", "firmware_stages"),
             tool_versions("export"),
         ]
         return self.cache.stage("generate", key, CompiledModel, lambda out: self._write(moments, out))
 
-    def image(self, compiled: CompiledModel, out: Path) -> Built:
-        """Compile and link into folder `out`. Not kept: it takes seconds, and the toolchain is not ours to name."""
-        with explain_full_disk(out):
-            try:
-                image = build_image(self.target, compiled.root, out)
-            except ToolFailedError as error:  # its log lies where nothing stays
-                log = Path(shutil.copy(error.log, self.cache.folder / "image.log"))
-                raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
+    def image(self, compiled: CompiledModel) -> Built:
+        """Compiled and linked. Raises MissingToolError, DoesNotFitError, ToolFailedError."""
+        templates = template_folder()
+        project = [str(path.relative_to(templates)) for path in project_files(self.target).values()]
+        key = [
+            compiled.digest,
+            self.target.model_dump(mode="json"),
+            self.variant.macros,
+            files_digest(templates, project),
+            code_digest("firmware"),
+            find_compiler().title,
+        ]
+        return self.cache.stage("image", key, Built, lambda out: self._link(compiled, out))
+
+    def _link(self, compiled: CompiledModel, out: Path) -> Built:
+        try:
+            image = build_image(self.target, compiled.root, out)
+        except ToolFailedError as error:  # its log lies where nothing stays
+            log = Path(shutil.copy(error.log, self.cache.folder / "image.log"))
+            raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
+        for path in out.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in IMAGES:
+                path.unlink()
         return Built(
-            elf=image.elf,
-            binary=image.binary,
-            hex=image.hex,
+            root=out,
             flash=image.memory.flash,
             ram=image.memory.ram,
             stack_bytes=STACK_BYTES,
@@ -117,9 +132,10 @@ class FirmwareStages(LanguageStages):
                 return None if known is None else known(parameter)
 
             graph = plan_constants(step_graph(self.decoder, context, weights), self.plan.choices)
-            program = program_language(graph, self.plan.kv_cache, self.variant, moments_of)
             tokenizer = tokenizer_of(self.checkpoint)
+            table = compile_table(tokenizer)
+            program = program_language(graph, self.plan.kv_cache, self.variant, moments_of, text_bytes_of(table))
             if tokenizer.before[:1] == (generation.bos,):
                 generation = dataclasses.replace(generation, add_bos=False)
-            name, parent, table = self.checkpoint.name, self.checkpoint.digest, compile_table(tokenizer)
+            name, parent = self.checkpoint.name, self.checkpoint.digest
             return write_language(program, self.decoder, name, self.plan, generation, table, out, parent)

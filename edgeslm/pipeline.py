@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from edgeslm.artifacts import (
     BuildReport,
@@ -24,12 +23,13 @@ from edgeslm.artifacts import (
 )
 from edgeslm.backends import load_backend, missing_backends
 from edgeslm.backends.cortexm.budget import FirmwareBudget
+from edgeslm.backends.cortexm.host import find_host_compiler
 from edgeslm.bundle import linux, store
 from edgeslm.bundle.firmware import write_firmware_bundle
 from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
 from edgeslm.cost.memory import Budget
 from edgeslm.demos import find_demo
-from edgeslm.errors import ConfigError
+from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.firmware.toolchain import find_compiler
@@ -91,8 +91,8 @@ class Decision:
         return self.calibration, self.scoring
 
 
-def plan(request: BuildRequest) -> Decision:
-    """Decide and do nothing."""
+def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
+    """Decide and do nothing. What `cache` holds already is not worked out again."""
     target = load_target(request.target)
     checkpoint = open_checkpoint(request.model)
     if checkpoint.decoder is None:
@@ -114,13 +114,22 @@ def plan(request: BuildRequest) -> Decision:
     asked = (request.scheme, request.backend, find_converter(request.converter))
     decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
     if target.is_firmware:
-        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked)
+        if request.vendor_wheels:
+            raise UnsupportedError(f"firmware for {target.name} has no Python packages", "leave out --vendor-wheels")
+        keep = None
+        if cache is not None:
+            keep = functools.partial(_keep_budget, cache)
+        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked, keep)
         return decision(plan=found.plan, budget=found.budget)
     missing = missing_backends(asked[-1])
     if checkpoint.decoder is None:
         return decision(plan=decide(target, checkpoint, lengths, missing, *asked))
     kv_cache = find_kv_cache(request.kv_cache)
     return decision(plan=decide_language(target, checkpoint, lengths[0], kv_cache, missing, *asked))
+
+
+def _keep_budget(cache: StageCache, key: list[object], make: Callable[[], FirmwareBudget]) -> FirmwareBudget:
+    return cache.stage("memory", key, FirmwareBudget, lambda _: make())
 
 
 def _texts(request: BuildRequest) -> tuple[texts.Texts, texts.Texts]:
@@ -135,10 +144,10 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
 
     Raises every EdgeslmError there is a name for; leaves no bundle behind when it does.
     """
-    decision = plan(request)
+    cache = StageCache(cache_folder(), announce)
+    decision = plan(request, cache)
     checkpoint, decided = decision.checkpoint, decision.plan
     store.reject_existing(store.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
-    cache = StageCache(cache_folder(), announce)
     if decision.target.is_firmware:
         made = _build_firmware(request, decision, cache, announce)
     elif checkpoint.decoder is not None:
@@ -177,16 +186,15 @@ def _build_language(request: BuildRequest, decision: Decision, cache: StageCache
 def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
     find_compiler()  # what is missing is said at once, not after the score
+    find_host_compiler()
     stages = FirmwareStages(cache, checkpoint, decided, *decision.language_texts, target)
     compiled = stages.quantize()
     fidelity = stages.score(compiled, request.min_fidelity)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     flags = {"below_gate": not fidelity.passed, "force": request.force}
-    with explain_full_disk(request.out), TemporaryDirectory(prefix="edgeslm-image-") as folder:
-        with announce("image", False):
-            built = stages.image(compiled, Path(folder))
-        with announce("bundle", False):
-            bundle = write_firmware_bundle(checkpoint, decided, target, compiled, fidelity, built, request.out, **flags)
+    built = stages.image(compiled)
+    with explain_full_disk(request.out), announce("bundle", False):
+        bundle = write_firmware_bundle(checkpoint, decided, target, compiled, fidelity, built, request.out, **flags)
     return bundle, compiled, fidelity
 
 

@@ -22,6 +22,7 @@ from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.decoder import Decoder, Layer, Matrix, Norm, Part, Rotary
 from edgeslm.firmware_graph import step_graph
+from edgeslm.firmware_planning import text_bytes_of
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.plan import choose_precisions
 from edgeslm.quantize.schemes import find_scheme
@@ -114,8 +115,9 @@ def write_sample(out: Path) -> None:
     choices = choose_precisions(parameters, find_scheme(SCHEME))
     plan = QuantPlan("", "cortexm", SCHEME, choices, (), (), (CONTEXT,), 0, 0)
     graph = plan_constants(step_graph(decoder, CONTEXT, weights), choices)
-    program = program_language(graph, plan.kv_cache, Variant(Layout.ROWS))
-    write_language(program, decoder, "sample", plan, GenerationSpec(0, (1,), True), sample_tokenizer(), out, "")
+    table = sample_tokenizer()
+    program = program_language(graph, plan.kv_cache, Variant(Layout.ROWS), text_bytes=text_bytes_of(table))
+    write_language(program, decoder, "sample", plan, GenerationSpec(0, (1,), True), table, out, "")
 
 
 def main() -> int:

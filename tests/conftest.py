@@ -91,13 +91,14 @@ def edgeslm() -> Callable[..., Answer]:
     """Run the command line as a user does, in a process of its own."""
 
     def run(*arguments: str | Path, cwd: Path | None = None, stdin: str | None = None, **env: str) -> Answer:
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
             [sys.executable, "-m", "edgeslm", *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=cwd,
             input=stdin,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            env={**os.environ, "PYTHONPATH": path, **env},
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)

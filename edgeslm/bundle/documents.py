@@ -73,9 +73,9 @@ def firmware_readme_text(
         "",
         f"    cd {folder} && cmake --preset {target.name} && cmake --build --preset {target.name}",
         "    cmake --preset host && cmake --build --preset host && build/host/firmware",
-        "",
-        f"`edgeslm run {file_name} --via qemu --prompt '…'` runs it on an emulated board.",
     ]
+    if target.firmware.flasher != "qemu":
+        lines += ["", f"`edgeslm run {file_name} --via qemu --prompt '…'` runs it on an emulated board."]
     return "\n".join(lines) + "\n"
 
 

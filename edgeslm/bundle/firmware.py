@@ -31,15 +31,15 @@ ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards", "model", "hos
 """Of firmware_templates; of boards/ the target's folder alone, of host/ the program alone."""
 SOURCES = frozenset({".c", ".h", ".S", ".ld", ".in"})
 PRESETS = "CMakePresets.json"
+IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was compiled: the image's files, the item -> bytes of its map, and the presets that build it again."""
+    """What was compiled: the image's files in folder `root`, the item -> bytes of its map, and the presets that build
+    it again."""
 
-    elf: Path
-    binary: Path
-    hex: Path
+    root: Path
     flash: Mapping[str, int]
     ram: Mapping[str, int]
     stack_bytes: int
@@ -64,8 +64,7 @@ def write_firmware_bundle(
     members: dict[str, bytes | Path] = dict(project_files(target))
     members |= {f"model/{name}": compiled.root / name for name in compiled.files}
     members[PRESETS] = built.presets.encode()
-    images = {"firmware.elf": built.elf, "firmware.bin": built.binary, "firmware.hex": built.hex}
-    members |= {f"{FOLDER}/{name}": file for name, file in images.items()}
+    members |= {f"{FOLDER}/{name}": built.root / name for name in IMAGES}
     if checkpoint.tokenizer and checkpoint.root:
         members[TOKENIZER] = checkpoint.root / checkpoint.tokenizer.file
     if checkpoint.generation and checkpoint.generation.chat_template:

@@ -21,14 +21,14 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 def edgeslm() -> None:
     """From a PyTorch checkpoint to a verified bundle on a small device.
 
-      \b
-      edgeslm build --target rpi4                     the built-in demo model
-      edgeslm build --target rpi4 --model ./my-bert   your own checkpoint
-      edgeslm run MODEL.edgeslm --text "Hello"        run a bundle here
+    \b
+    edgeslm build --target rpi4                     the built-in demo model
+    edgeslm build --target rpi4 --model ./my-bert   your own checkpoint
+    edgeslm run MODEL.edgeslm --text "Hello"        run a bundle here
     edgeslm run MODEL.edgeslm --prompt "Hello"      let a language model go on
-      edgeslm probe MODEL.edgeslm --via ssh://pi@pi4  measure it on the device
+    edgeslm probe MODEL.edgeslm --via ssh://pi@pi4  measure it on the device
 
-      Shell completion: eval "$(_EDGESLM_COMPLETE=bash_source edgeslm)"   (or zsh_source, fish_source)
+    Shell completion: eval "$(_EDGESLM_COMPLETE=bash_source edgeslm)"   (or zsh_source, fish_source)
     """
 
 

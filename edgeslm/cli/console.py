@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 STAGE_TITLES = {
+    "memory": "lay out memory",
     "export": "export to ONNX",
     "lower": "convert for the backend",
     "calibration": "read calibration texts",
@@ -21,8 +22,10 @@ STAGE_TITLES = {
     "moments": "see what its layers are given",
     "reference": "run PyTorch for reference",
     "quantize": "quantize",
+    "generate": "write the C",
     "score": "score against PyTorch",
     "layers": "name each operator's layer",
+    "image": "compile and link",
     "bundle": "write the bundle",
 }
 

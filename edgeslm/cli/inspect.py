@@ -11,7 +11,8 @@ from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
 
 if TYPE_CHECKING:
     from edgeslm.bundle.inspect import Inspection
-    from edgeslm.bundle.manifest import Manifest
+    from edgeslm.bundle.manifest import FirmwarePart, Manifest
+    from edgeslm.target import Target
 
 
 @click.command()
@@ -50,21 +51,23 @@ def _print_inspection(inspection: Inspection) -> None:
             ["text lengths", _lengths(manifest)],
             ["fidelity", f"cosine at least {_number(fidelity.cosine_min)} on {fidelity.samples} samples"],
             ["gates", f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"],
-            *_firmware_rows(manifest),
+            *([["compiler", manifest.firmware.compiler]] if manifest.firmware else []),
             ["built by", f"edgeslm {manifest.edgeslm}"],
             ["tools", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))],
             ["scored on", " ".join(manifest.host_cpu) or "an unknown CPU"],
         ],
     )
-    click.echo()
-    print_table(
-        ["tensor", "", "type", "shape"],
-        [
-            [tensor.name, way, tensor.dtype, "×".join("length" if n < 0 else str(n) for n in tensor.shape)]
-            for way, tensors in (("in", model.inputs), ("out", model.outputs))
-            for tensor in tensors
-        ],
-    )
+    tensors = [
+        [tensor.name, way, tensor.dtype, "×".join("length" if n < 0 else str(n) for n in tensor.shape)]
+        for way, tensors in (("in", model.inputs), ("out", model.outputs))
+        for tensor in tensors
+    ]
+    if tensors:
+        click.echo()
+        print_table(["tensor", "", "type", "shape"], tensors)
+    if manifest.firmware is not None:
+        click.echo()
+        print_table(["memory", "item", "bytes"], _firmware_rows(manifest.firmware, manifest.target), right={2})
     click.echo()
     print_table(
         ["file", "bytes", "SHA-256"],
@@ -80,18 +83,15 @@ def _lengths(manifest: Manifest) -> str:
     return ", ".join(map(str, manifest.model.lengths)) or "fixed shapes"
 
 
-def _firmware_rows(manifest: Manifest) -> list[list[str]]:
+def _firmware_rows(firmware: FirmwarePart, target: Target) -> list[list[str]]:
     """What a microcontroller's image takes, by item."""
-    firmware, memory = manifest.firmware, manifest.target.memory
-    if firmware is None:
-        return []
-    rows = [["compiler", firmware.compiler]]
-    for kind, items, there in (
-        ("flash", firmware.flash, memory.storage_text),
-        ("RAM", firmware.ram, memory.ram_text),
+    rows = []
+    for kind, items, kib in (
+        ("flash", firmware.flash, target.memory.storage_kib),
+        ("RAM", firmware.ram, target.memory.ram_kib),
     ):
-        listed = ", ".join(f"{name} {size:,}" for name, size in sorted(items.items(), key=lambda item: -item[1]))
-        rows.append([kind, f"{sum(items.values()):,} bytes of {there}: {listed}"])
+        rows += [[kind, name, f"{size:,}"] for name, size in sorted(items.items(), key=lambda item: -item[1])]
+        rows.append([kind, "in all", f"{sum(items.values()):,} of {kib * 1024:,}"])
     return rows
 
 

@@ -12,6 +12,7 @@ from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
 from edgeslm.cli.request import chosen_model, request_options
 
 if TYPE_CHECKING:
+    from edgeslm.backends.cortexm.memory import Buffer
     from edgeslm.pipeline import Decision
 
 
@@ -35,7 +36,7 @@ def plan(as_json: bool, eval_: Path | None, model: str | None, demo: str | None,
 
 
 def _print_decision(decision: Decision) -> None:
-    checkpoint, decided, budget = decision.checkpoint, decision.plan, decision.memory
+    checkpoint, decided = decision.checkpoint, decision.plan
     print_table(
         None,
         [
@@ -48,8 +49,7 @@ def _print_decision(decision: Decision) -> None:
             ["backend", decided.backend],
             ["scheme", decided.scheme],
             _lengths(decision),
-            ["expected size", megabytes(decided.weight_bytes)],
-            ["expected memory", f"{megabytes(budget.resident)} of {megabytes(budget.available)}"],
+            *_expected(decision),
         ],
     )
     _print_memories(decision)
@@ -75,6 +75,22 @@ def _print_decision(decision: Decision) -> None:
     note("nothing was built: `edgeslm build` with the same flags carries this out")
 
 
+def _expected(decision: Decision) -> list[list[str]]:
+    """A microcontroller's memories are kibibytes, and flash is one of them."""
+    from edgeslm.backends.cortexm.budget import kib
+
+    found, budget = decision.budget, decision.memory
+    if found is None:
+        return [
+            ["expected size", megabytes(decision.plan.weight_bytes)],
+            ["expected memory", f"{megabytes(budget.resident)} of {megabytes(budget.available)}"],
+        ]
+    return [
+        ["flash", f"{kib(found.flash_bytes)} of {kib(found.flash_available)} KiB"],
+        ["RAM", f"{kib(found.ram_bytes)} of {kib(found.ram_available)} KiB"],
+    ]
+
+
 def _print_memories(decision: Decision) -> None:
     """A microcontroller's flash and RAM by item, and where activations lie in the arena."""
     budget = decision.budget
@@ -89,15 +105,25 @@ def _print_memories(decision: Decision) -> None:
     click.echo()
     print_table(
         ["activation", "offset", "bytes", "from call", "to"],
-        [[one.name, f"{offset:,}", f"{one.bytes:,}", str(one.first), str(one.last)] for one, offset in budget.arena],
+        [[one.name, f"{offset:,}", f"{one.bytes:,}", *_life(one)] for one, offset in budget.arena],
         right={1, 2, 3, 4},
     )
+
+
+def _life(one: Buffer) -> tuple[str, str]:
+    """The calls of a step that first write and last read it."""
+    from edgeslm.backends.cortexm.memory import BEFORE
+
+    return ("before", "") if one.first == BEFORE else (str(one.first), str(one.last))
 
 
 def _lengths(decision: Decision) -> list[str]:
     decided = decision.plan
     if decision.checkpoint.decoder is not None:
-        cache = f"{megabytes(decided.cache_bytes)} as {decided.kv_cache}"
+        from edgeslm.backends.cortexm.budget import kib
+
+        size = megabytes(decided.cache_bytes) if decision.budget is None else f"{kib(decided.cache_bytes)} KiB"
+        cache = f"{size} as {decided.kv_cache}"
         return ["context", f"{decided.lengths[0]} tokens; KV cache {cache}"]
     return ["text lengths", ", ".join(map(str, decided.lengths)) or "as the example inputs"]
 

@@ -31,15 +31,13 @@ def firmware_manifest(bundle: Path, via: str) -> Manifest | None:
 
     Raises UnsupportedError where the way does not go with the bundle, ConfigError for a way that is none.
     """
-    from edgeslm.bundle.inspect import inspect_bundle, read_manifest
+    from edgeslm.bundle.inspect import inspect_bundle
     from edgeslm.errors import BundleError, ConfigError, UnsupportedError
-    from edgeslm.formats.archive import open_archive
 
     if via not in {"local", "qemu"}:
         raise ConfigError(f"--via {via} is no way to run a bundle", "local, or qemu for firmware")
     try:
-        with open_archive(bundle) as archive:
-            manifest = read_manifest(archive)
+        manifest = _manifest(bundle)
     except BundleError:
         if via == "local":
             return None  # the bundle's own device package says what is wrong with it
@@ -52,6 +50,27 @@ def firmware_manifest(bundle: Path, via: str) -> Manifest | None:
     if via == "local":
         raise UnsupportedError(f"this bundle is firmware for {title}", "--via qemu runs it on the emulated board")
     return inspect_bundle(bundle).manifest
+
+
+def reject_firmware(bundle: Path) -> None:
+    """Raises UnsupportedError for a firmware bundle, which no server answers from."""
+    from edgeslm.errors import BundleError, UnsupportedError
+
+    with contextlib.suppress(BundleError):  # the bundle's own device package says what is wrong with it
+        manifest = _manifest(bundle)
+        if manifest.firmware is not None:
+            raise UnsupportedError(
+                f"this bundle is firmware for {manifest.target.title}: it answers on a serial line, not over HTTP",
+                "edgeslm run --via qemu runs it on the emulated board",
+            )
+
+
+def _manifest(bundle: Path) -> Manifest:
+    from edgeslm.bundle.inspect import read_manifest
+    from edgeslm.formats.archive import open_archive
+
+    with open_archive(bundle) as archive:
+        return read_manifest(archive)
 
 
 def run_firmware(

@@ -42,9 +42,11 @@ def serve(bundle: Path, threads: int, as_json: bool, **values: Any) -> None:
     BUNDLE is a bundle's file or the folder it was unpacked to. EDGESLM_API_KEY in the environment is the key that
     clients must send; other machines are served with one only. SIGTERM and Ctrl-C let the answer under way end.
     """
+    from edgeslm.cli.run_firmware import reject_firmware
     from edgeslm.device.serve.command import serve_bundle
     from edgeslm.device.serve.options import ServeOptions
 
+    reject_firmware(bundle)
     with errors_of_the_device():
         sys.exit(serve_bundle(bundle, ServeOptions.read(values), threads, _print_json if as_json else _print))
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from edgeslm.errors import ConfigError, DeviceError, ProbeTimeoutError
-from edgeslm.firmware.wire import BEGIN, END, Frame, Receiver, request
+from edgeslm.errors import ConfigError, ConnectionLostError, DeviceError, ProbeTimeoutError
+from edgeslm.firmware.wire import BEGIN, END, MOST_REQUEST, Frame, Receiver, request
 
 PROTOCOL = 1
 NO_TOKEN = 0xFFFFFFFF
@@ -18,12 +18,12 @@ TRIES = 3
 ASK_S = 5.0
 """A board answers `H` at once, an emulated one on a busy machine almost so."""
 START_S = 20.0
-GREETING_END = b"> "
+LINE_END, GREETING_END = b"\r\n", b"> "
 """What protocol/terminal.c shows a person when the board has started."""
-LONGEST_REQUEST = 1024
-"""Bytes of a payload that a board's receiver may be waiting for."""
 MOST_ANSWER = 4096
 """No answer is longer; a damaged length is not waited for."""
+MOST_READS = 64
+"""A board that never ends to send is not waited for."""
 Reason = Literal["stop", "length", "context", "interrupted"]
 REASONS: tuple[Reason, ...] = ("stop", "length", "context", "interrupted")
 TICK_SOURCES = {1: "DWT", 2: "PMU", 3: "SysTick", 4: "none"}
@@ -109,7 +109,7 @@ class Board:
         """The tokens of an answer as they come, then how it ended.
 
         Raises ConfigError for a prompt that the model has no room for, DeviceError where a token was lost on the way,
-        ProbeTimeoutError where the board falls silent.
+        ConnectionLostError where the board starts again, ProbeTimeoutError where it falls silent.
         """
         content = prompt.encode()
         if len(content) > self.hello.most_payload:
@@ -117,6 +117,7 @@ class Board:
                 f"the prompt has {len(content):,} bytes; {self._name} takes {self.hello.most_payload:,}",
                 "a shorter prompt",
             )
+        self._forget()
         self._send(Frame("P", content))
         expected = 0
         while True:
@@ -142,6 +143,7 @@ class Board:
 
         Raises as `answer` does.
         """
+        self._forget()
         self._send(request("X", prompt, steps))
         expected = 0
         while True:
@@ -170,12 +172,13 @@ class Board:
 
     def _ask_hello(self) -> Hello:
         frame = self._ask(request("H"), "h", ASK_S)
-        protocol, payload, vocabulary, context, layers, ticks, stack, arena, cache = frame.words(9)
+        (protocol,) = frame.words(1)
         if protocol != PROTOCOL:
             raise DeviceError(
                 f"{self._name} speaks version {protocol} of the protocol; this edgeslm speaks {PROTOCOL}",
                 "flash the bundle's firmware.bin again",
             )
+        _, payload, vocabulary, context, layers, ticks, stack, arena, cache = frame.words(9)
         name = frame.text(9).decode(errors="replace")
         source = TICK_SOURCES.get(ticks, "unknown")
         return Hello(name, payload, vocabulary, context, layers, source, stack, arena, cache)
@@ -192,27 +195,41 @@ class Board:
                 if frame is not None and frame.type == "e":
                     raise self._error(frame)
             if number == TRIES - 2:
-                self._line.write(bytes(BEGIN + LONGEST_REQUEST + END))
+                self._line.write(bytes(BEGIN + MOST_REQUEST + END))
         raise self._silent(TRIES * limit_s, f"asked {TRIES} times")
+
+    def _forget(self) -> None:
+        """What came too late, or twice, answers nothing that is asked from now on."""
+        for _ in range(MOST_READS):
+            if not self._line.read(0.0):
+                break
+        self._receiver = Receiver(MOST_ANSWER)
+        self._came.clear()
 
     def _send(self, frame: Frame) -> None:
         self._line.write(frame.encode())
 
     def _next(self, limit_s: float, doing: str) -> Frame:
-        frame = self._receive(limit_s)
+        frame = self._receive(limit_s, doing)
         if frame is None:
             raise self._silent(limit_s, doing)
         if frame.type == "e":
             raise self._error(frame)
         return frame
 
-    def _receive(self, limit_s: float) -> Frame | None:
+    def _receive(self, limit_s: float, doing: str = "") -> Frame | None:
+        """The next frame, None where none comes in time. A board that is `doing` something has no reason to greet."""
         ends = time.monotonic() + limit_s
         while not self._came:
             left = ends - time.monotonic()
             if left <= 0:
                 return None
             self._came += self._receiver.feed(self._line.read(left))
+            if doing and not self._came and self._receiver.between.endswith(LINE_END + GREETING_END):
+                raise ConnectionLostError(
+                    f"{self._name} started again in the middle of {doing}",
+                    "its supply, its watchdog, or its reset button; then ask again",
+                )
         return self._came.pop(0)
 
     def _require_in_order(self, found: int, expected: int) -> None:

@@ -23,14 +23,16 @@ class Compiler:
     gcc: Path
     objcopy: Path
     version: str  # "12.2.1"
+    title: str  # "arm-none-eabi-gcc (15:12.2.rel1-1) 12.2.1 20221205": which build of it
 
 
 def find_compiler() -> Compiler:
     """Raises MissingToolError that names the package."""
     gcc, objcopy = (find_tool(PREFIX + name, HINT) for name in ("gcc", "objcopy"))
     with tempfile.TemporaryDirectory(prefix="edgeslm-gcc-") as folder:
-        version = run_tool([str(gcc), "-dumpfullversion"], Path(folder) / "version").read_text().strip()
-    return Compiler(gcc, objcopy, version)
+        asked = ("-dumpfullversion", "--version")
+        version, title = (run_tool([str(gcc), flag], Path(folder) / "said").read_text() for flag in asked)
+    return Compiler(gcc, objcopy, version.strip(), title.splitlines()[0])
 
 
 def core_flags(core: str) -> tuple[str, ...]:

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 
 SYNC = 0xFD
 MOST_PAYLOAD = 0xFFFF
+MOST_REQUEST = 1024
+"""EDGESLM_MOST_PAYLOAD: a board waits for no longer payload."""
+BETWEEN = 16
+"""Bytes that are kept of what is no frame."""
 BEGIN, END = 4, 4
 """Bytes before a payload, and behind it."""
 
@@ -51,11 +55,13 @@ class Receiver:
     """Takes bytes as they come, and gives the frames that are whole.
 
     A receiver that finds a frame damaged looks for the next sync byte in what it holds already. `damaged` counts the
-    places that looked like a frame and were none; `most` is the longest payload that is waited for.
+    places that looked like a frame and were none; `most` is the longest payload that is waited for; `between` is the
+    end of what came since the last frame and was none.
     """
 
     def __init__(self, most: int = MOST_PAYLOAD) -> None:
         self.damaged = 0
+        self.between = b""
         self._most = most
         self._held = bytearray()
 
@@ -64,10 +70,11 @@ class Receiver:
         self._held += content
         while self._held:
             place = self._held.find(SYNC)
+            passed = len(self._held) if place < 0 else place
+            self.between = (self.between + bytes(self._held[:passed]))[-BETWEEN:]
+            del self._held[:passed]
             if place < 0:
-                self._held.clear()
                 return
-            del self._held[:place]
             if len(self._held) < BEGIN:
                 return
             kind, length = struct.unpack_from("<BH", self._held, 1)
@@ -79,6 +86,7 @@ class Receiver:
                 if zlib.crc32(memoryview(self._held)[1 : BEGIN + length]) == crc:
                     frame = Frame(chr(kind), bytes(self._held[BEGIN : BEGIN + length]))
                     del self._held[:whole]
+                    self.between = b""
                     yield frame
                     continue
             self.damaged += 1

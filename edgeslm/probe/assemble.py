@@ -7,6 +7,7 @@ from typing import Any
 
 from edgeslm import __version__
 from edgeslm.bundle.inspect import Inspection
+from edgeslm.bundle.manifest import Manifest
 from edgeslm.errors import DeviceError
 from edgeslm.probe import language
 from edgeslm.probe.language_notes import language_notes, missing_profile
@@ -178,10 +179,17 @@ def bundle_part(inspection: Inspection) -> BundlePart:
         target_core=manifest.target.cpu.core,
         backend=manifest.backend,
         scheme=manifest.scheme,
-        model_bytes=sum(manifest.files[name].bytes for name in manifest.model.files),
+        model_bytes=_model_bytes(manifest),
         fidelity_cosine_min=manifest.fidelity.cosine_min,
         below_gate=manifest.below_gate,
     )
+
+
+def _model_bytes(manifest: Manifest) -> int:
+    """In firmware the model's files are C: what counts is what lies in flash."""
+    if manifest.firmware is not None:
+        return manifest.firmware.flash.get("weights", 0)
+    return sum(manifest.files[name].bytes for name in manifest.model.files)
 
 
 def _device(event: Event, after: Event, target: Target, emulated: bool) -> DevicePart:

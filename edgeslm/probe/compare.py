@@ -12,6 +12,8 @@ from edgeslm.probe.measured import LatencyPart
 from edgeslm.probe.report import LengthPart, ProbeReport
 
 Measure = Callable[[ProbeReport], float | None]
+MEMORIES = {"flash": "flash", "ram": "RAM", "stack_used": "stack, most used", "arena_used": "arena, most used"}
+"""Of firmware: names of a report's FirmwarePart."""
 
 
 class _Answer(BaseModel):
@@ -169,9 +171,19 @@ def _whole_figures(reports: Sequence[ProbeReport]) -> list[ComparedFigure]:
         of(f"throughput, batch {batch:,}", "texts/s", _throughput(batch), "higher")
     of("energy per inference", "J", lambda report: report.energy.joules_per_inference, at_length=True)
     of("energy above idle", "J", lambda report: report.energy.above_idle, at_length=True)
+    for name in ("flash", "ram", "stack_used", "arena_used"):
+        of(MEMORIES[name], "bytes", _memory(name))
     of("model files", "bytes", lambda report: report.bundle.model_bytes)
     of("cosine to PyTorch, least", "", lambda report: report.bundle.fidelity_cosine_min, "higher")
     return figures
+
+
+def _memory(name: str) -> Measure:
+    def measure(report: ProbeReport) -> float | None:
+        found = getattr(report.firmware, name) if report.firmware else None
+        return sum(found.values()) if isinstance(found, dict) else found
+
+    return measure
 
 
 def _throughput(batch: int) -> Measure:

@@ -32,7 +32,7 @@ class BundlePart(Part):
     target_core: str
     backend: str
     scheme: str
-    model_bytes: int  # of the model's files
+    model_bytes: int  # of the model's files; of firmware, the weights in flash
     fidelity_cosine_min: float | None
     below_gate: bool  # built although it missed a fidelity gate
 

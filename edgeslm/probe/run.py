@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
+from edgeslm.bundle.manifest import Manifest
 from edgeslm.errors import ConfigError, EdgeslmError, UnsupportedError
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.assemble import assemble
@@ -19,7 +20,6 @@ from edgeslm.probe.firmware import firmware_report
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.settings import Event, ProbeSettings
 from edgeslm.probe.step_reads import step_reads
-from edgeslm.target import Target
 
 if TYPE_CHECKING:
     from edgeslm.remote.address import Address
@@ -126,7 +126,7 @@ class _Measuring:
 def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> None:
     manifest, target = inspection.manifest, inspection.manifest.target
     if target.is_firmware:
-        _refuse_for_firmware(request, target)
+        _refuse_for_firmware(request, manifest)
     elif request.via == "qemu":
         if target.cpu.arch != "aarch64":
             raise UnsupportedError(
@@ -143,14 +143,20 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
         raise ConfigError(f"--via {request.via} is no way to a device", "local, qemu, or ssh://user@host:port")
 
 
-def _refuse_for_firmware(request: ProbeRequest, target: Target) -> None:
+def _refuse_for_firmware(request: ProbeRequest, manifest: Manifest) -> None:
     if request.via != "qemu":
         raise UnsupportedError(
-            f"this bundle is firmware for {target.title}: --via {request.via} runs Linux bundles",
+            f"this bundle is firmware for {manifest.target.title}: --via {request.via} runs Linux bundles",
             "--via qemu runs it on the emulated board",
         )
     if request.rootfs or request.core or request.calibration:
         raise ConfigError("--rootfs, --core and --calibration are for bundles that run Linux")
+    longest, language = max(request.settings.lengths, default=0), manifest.model.language
+    if language is not None and longest > language.context:
+        raise ConfigError(
+            f"{manifest.name} has no length of {longest} tokens",
+            f"prompt and answer together have room for {language.context}",
+        )
 
 
 def _measure_here(measuring: _Measuring, announce: Announce) -> None:

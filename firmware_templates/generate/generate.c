@@ -57,7 +57,7 @@ static int ends(uint32_t token) {
 
 /* Tokens of the prompt in `ids`, the one that begins a text among them; 0, or why it cannot be. */
 static uint32_t enter_prompt(edgeslm_answer *answer, const char *prompt, uint32_t bytes) {
-  uint32_t first = edgeslm_model_config.add_bos;
+  uint32_t first = bytes ? edgeslm_model_config.add_bos : edgeslm_model_config.bos != EDGESLM_NO_TOKEN;
   if (first) ids[0] = edgeslm_model_config.bos;
   int32_t count = edgeslm_text_enter(ids + first, EDGESLM_MODEL_CONTEXT - first, prompt, bytes);
   if (count < 0) return count == EDGESLM_TEXT_TOO_LONG ? EDGESLM_PROMPT_TOO_LONG : EDGESLM_PROMPT_DAMAGED;

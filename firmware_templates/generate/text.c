@@ -1,5 +1,7 @@
 #include "text.h"
 
+#include <stddef.h>
+
 #include "edgeslm_model.h"
 #include "model_tokenizer.h"
 #include "tokenizer.h"
@@ -20,8 +22,8 @@ int32_t edgeslm_text_enter(uint32_t *ids, uint32_t most, const char *text, uint3
   int status = open_table();
   if (status) return status;
   if (bytes == 0) return 0; /* no text is no word: an answer begins with the token that begins all */
-  /* A prompt begins anew: what the cache holds of the last one is not needed, and its memory is free. */
-  return edgeslm_tokenizer_encode(&tokenizer, text, bytes, edgeslm_model_state.keys, sizeof edgeslm_model_state.keys, ids,
+  /* A prompt begins anew: what the state holds of the last one is not needed, and its memory is free. */
+  return edgeslm_tokenizer_encode(&tokenizer, text, bytes, &edgeslm_model_state, offsetof(edgeslm_state, mark), ids,
                                   most);
 }
 

@@ -1,15 +1,21 @@
 #include "serve.h"
 
+#include <stddef.h>
+
 #include "edgeslm_board.h"
 #include "edgeslm_model.h"
 #include "frames.h"
 #include "generate.h"
+#include "model_tokenizer.h"
 #include "terminal.h"
 #include "text.h"
 
 #define PARTS (EDGESLM_MODEL_LAYERS + 2u) /* embedding, layers, output layer */
 #define PAINT 0xceu
 #define WORDS(array) ((uint32_t)(sizeof(array) / sizeof(array[0])))
+
+_Static_assert(EDGESLM_MODEL_WORK_BYTES(EDGESLM_MOST_PAYLOAD) <= offsetof(edgeslm_state, mark),
+               "the longest prompt is turned into tokens in the state's memory");
 
 static edgeslm_receiver receiver;
 static edgeslm_options options = {256u, 0u, 0u};

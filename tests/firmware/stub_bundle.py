@@ -115,9 +115,7 @@ def write_stub_bundle(target_name: str, folder: Path) -> Bundle:
         perplexity=Perplexity(2.0, 2.0, 10),
     )
     built = Built(
-        elf=image.elf,
-        binary=image.binary,
-        hex=image.hex,
+        root=image.elf.parent,
         flash=image.memory.flash,
         ram=image.memory.ram,
         stack_bytes=STACK_BYTES,

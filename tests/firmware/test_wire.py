@@ -27,8 +27,9 @@ frames = st.builds(Frame, st.sampled_from("HOPXQtdxpeh"), payloads)
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """Frames in a row, with bytes dropped, doubled, changed or put in."""
-    content = bytearray(b"".join(frame.encode() for frame in draw(st.lists(frames, min_size=1, max_size=5))))
+    """Frames in a row, some of them twice, with bytes dropped, doubled, changed or put in."""
+    sent = [frame.encode() for frame in draw(st.lists(frames, min_size=1, max_size=5))]
+    content = bytearray(b"".join(sent + sent[: draw(st.integers(0, 2))]))
     for _ in range(draw(st.integers(0, 6))):
         place = draw(st.integers(0, len(content) - 1))
         kind = draw(st.sampled_from(["drop", "double", "change", "insert"]))

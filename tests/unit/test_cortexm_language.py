@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from edgeslm.artifacts import GenerationSpec, KvCache, QuantPlan
 from edgeslm.backends.cortexm.host import HostLanguage, compile_kernels
 from edgeslm.backends.cortexm.language import program_language, write_language
-from edgeslm.backends.cortexm.memory import live_bytes
+from edgeslm.backends.cortexm.memory import BEFORE, TEXT, live_bytes
 from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.errors import UnsupportedError, UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
+from edgeslm.firmware.wire import MOST_REQUEST
 from edgeslm.firmware_graph import step_graph
-from edgeslm.firmware_planning import firmware_choices, tokenizer_of
+from edgeslm.firmware_planning import FirmwareSizes, firmware_choices, tokenizer_of
 from edgeslm.quantize.constants import plan_constants
+from edgeslm.target import load_target
 from edgeslm.tokenizer.table import compile_table
 from tests.decoders import Made, kept_in
 from tests.unit.decoder_reference import run
@@ -163,6 +165,18 @@ def test_what_has_no_kernel_is_refused_with_its_layer(build: Build) -> None:
         build("llama-512", FIXED, "int8", "float16")
     with pytest.raises(UnsupportedOpError, match="takes no float32 matrices"):
         build("llama-512", FIXED, "fp32")
+
+
+def test_a_prompt_has_memory_before_it_is_entered(made: Made) -> None:
+    """Of the shortest context and the smallest cache there is too little: the arena grows by what is missing."""
+    sizes = FirmwareSizes(open_checkpoint(str(made("llama-512"))), 16)
+    planned = sizes.program(load_target("mps2-an386"), "int8", 16, "int8")
+    (text,) = [one for one, _ in planned.memory.placed if one.name == TEXT]
+    assert (text.first, text.last) == (BEFORE, BEFORE)
+    assert planned.all_cache_bytes < sizes.text_bytes <= planned.all_cache_bytes + planned.memory.bytes
+    assert sizes.text_bytes >= 2 * MOST_REQUEST
+    ample = sizes.program(load_target("mps2-an386"), "int8", 16, "float32")
+    assert TEXT not in ample.memory.offsets
 
 
 def test_the_c_reads_well(build: Build) -> None:

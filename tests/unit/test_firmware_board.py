@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgeslm.errors import ConfigError, DeviceError, ProbeTimeoutError
+from edgeslm.errors import ConfigError, ConnectionLostError, DeviceError, ProbeTimeoutError
 from edgeslm.firmware import board as board_module
 from edgeslm.firmware.board import NO_TOKEN, Board, Done, Position, Token
 from edgeslm.firmware.wire import Frame, Receiver, request
@@ -19,6 +22,19 @@ Reply = Callable[[Frame], bytes]
 
 def token(index: int, number: int, text: bytes) -> bytes:
     return Frame("t", struct.pack("<2I", index, number) + text).encode()
+
+
+class Clock:
+    """Time that passes where a board is waited for in vain, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
 
 
 class Wire:
@@ -45,18 +61,20 @@ class Wire:
 
     def read(self, timeout_s: float) -> bytes:
         content, self._answers = self._answers[:7], self._answers[7:]
+        CLOCK.now += 0 if content else timeout_s
         return content
 
 
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wire that answers at once is not waited for."""
-    monkeypatch.setattr(board_module, "ASK_S", 0.01)
+@pytest.fixture(autouse=True, scope="module")
+def _no_waits() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board_module, "time", CLOCK)
+        yield
 
 
 def open_board(reply: Reply, lost: int = 0) -> tuple[Board, Wire]:
     wire = Wire(reply, lost)
-    return Board(wire, "the board", limit_s=0.01), wire
+    return Board(wire, "the board"), wire
 
 
 def answering(content: bytes) -> Board:
@@ -102,6 +120,53 @@ def test_a_damaged_frame_is_counted() -> None:
         list(answering(bytes(broken) + token(1, 6, b"b") + DONE.encode()).answer("x"))
 
 
+WHOLE = [token(0, 5, b"a"), token(1, 6, b"\xfd> "), token(2, 7, b"\r\n> ")]
+WHOLE.append(request("d", 1, 3, 3, 10, 20, 300, 0).encode())
+
+
+@st.composite
+def mistreated(draw: st.DrawFn) -> bytes:
+    """An answer of which frames were lost, came twice or changed places, and bytes were lost, doubled or changed."""
+    frames = list(WHOLE)
+    for _ in range(draw(st.integers(0, 2))):
+        place, other = (draw(st.integers(0, len(frames) - 1)) for _ in range(2))
+        kind = draw(st.sampled_from(["lose", "double", "swap"]))
+        if kind == "swap":
+            frames[place], frames[other] = frames[other], frames[place]
+        elif kind == "double":
+            frames.insert(other, frames[place])
+        elif len(frames) > 1:
+            del frames[place]
+    content = bytearray(b"".join(frames))
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(content) - 1))
+        content[place : place + 1] = draw(st.sampled_from([b"", content[place : place + 1] * 2, b"\xfd", b"\0"]))
+    return bytes(content)
+
+
+@given(content=mistreated())
+def test_an_answer_is_whole_or_refused(content: bytes) -> None:
+    """However the wire treats it, nobody takes half an answer for a whole one."""
+    expected = list(answering(b"".join(WHOLE)).answer("x"))
+    assert len(expected) == 4
+    with contextlib.suppress(DeviceError):
+        assert list(answering(content).answer("x")) == expected
+
+
+def test_what_came_twice_answers_no_later_prompt() -> None:
+    """A prompt that the wire doubled is answered twice: the second answer is nobody's."""
+    done = request("d", 1, 1, 1, *[0] * 4).encode()
+    board, _ = open_board(lambda frame: 2 * (token(0, frame.payload[0], b"a") + done))
+    for prompt in ("x", "y"):
+        assert next(board.answer(prompt)) == Token(0, ord(prompt), b"a")
+
+
+@pytest.mark.parametrize("before", [b"", token(0, 5, b"a"), token(0, 5, b"a")[:9]])
+def test_a_board_that_starts_again_is_told(before: bytes) -> None:
+    with pytest.raises(ConnectionLostError, match="the board started again in the middle of answering"):
+        list(answering(before + b"\r\nstub, fp32\r\n> ").answer("x"))
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "message"),
     [
@@ -129,7 +194,7 @@ def test_a_prompt_that_no_frame_holds_is_not_sent() -> None:
 
 def test_another_protocol_is_told() -> None:
     wire = Wire(lambda frame: b"")
-    other = Frame("h", struct.pack("<9I", 2, *[0] * 8))
+    other = request("h", 2)  # what else it tells is another protocol's
     wire.write = lambda content: setattr(wire, "_answers", other.encode())  # type: ignore[method-assign]
     with pytest.raises(DeviceError, match="version 2 of the protocol"):
         Board(wire, "the board")

@@ -58,8 +58,10 @@ def test_the_json_tells_each_item_and_where_activations_lie() -> None:
 def test_the_table_names_what_is_there() -> None:
     done = command("--target", "mps2-an386", "--scheme", "int4", "--context", "64")
     assert done.exit_code == 0, done.output
-    for said in ("kv cache", "tokenizer", "scores", "in all", "int4-g16"):
+    for said in ("kv cache", "tokenizer", "scores", "in all", "int4-g16", "in blocks of 16", " of 4,096 KiB"):
         assert said in done.stdout
+    memories = done.stdout.partition("\ntensor ")[0].partition("\n- scheme")[0]
+    assert max(map(len, memories.splitlines())) <= 80
 
 
 def test_flags_change_the_memories() -> None:
@@ -76,9 +78,11 @@ def test_what_does_not_fit_says_by_how_much_and_what_would() -> None:
     assert "stories260k does not fit netduinoplus2: needs 648 KiB RAM, has 128 KiB: 520 KiB too much" in message
     for item in ("kv cache 640", "weights", "tokenizer", "stack 2.0"):
         assert item in message
-    assert "--context 96 makes the kv cache 120 KiB" in hint
-    assert "--context 256 --kv-cache int8" in hint
-    assert "mps3-an547" in hint
+    assert hint.splitlines() == [
+        "--context 96 makes the kv cache 120 KiB",
+        "--context 256 --kv-cache int8 makes the kv cache 120 KiB",
+        "the smallest target that takes it as it is: mps3-an547",
+    ]
     for asked in ({"context": 96}, {"context": 256, "kv_cache": "int8"}):
         assert budget("netduinoplus2", **asked).fits
     with pytest.raises(DoesNotFitError):
@@ -104,5 +108,7 @@ def test_what_microcontrollers_do_not_take() -> None:
         decide("mps2-an385", kv_cache="float16")
     with pytest.raises(UnsupportedError, match="tflite cannot be used"):
         decide(backend="tflite")
+    with pytest.raises(UnsupportedError, match="no Python packages"):
+        decide(vendor_wheels=True)
     with pytest.raises(UnsupportedError, match="float16 on microcontrollers alone"):
         decide("rpi4", kv_cache="float16")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeslm.backends.cortexm.emit_tokenizer import HEADER, TABLE, emit_tokenizer
 from edgeslm.backends.cortexm.extents import extent_macros
-from edgeslm.backends.cortexm.memory import MemoryPlan, live_bytes
+from edgeslm.backends.cortexm.memory import BEFORE, MemoryPlan, live_bytes
 from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.program import (
     LOGITS,
@@ -176,7 +176,8 @@ def _schedule(program: Program, memory: MemoryPlan, config: Configuration) -> st
     ]
     for one, start in memory.placed:
         end = start + one.bytes
-        lines.append(f" *   {start:6} … {end:6}  {one.name:12} steps {one.first} to {one.last}")
+        when = "before the first" if one.first == BEFORE else f"steps {one.first} to {one.last}"
+        lines.append(f" *   {start:6} … {end:6}  {one.name:12} {when}")
     lines += [" */", f'#include "{WEIGHTS_HEADER}"', "", *_config_object(config), ""]
     lines += ["edgeslm_state edgeslm_model_state;", ""]
     if program.attention is not None:

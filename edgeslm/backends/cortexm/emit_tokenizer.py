@@ -15,6 +15,10 @@ def emit_tokenizer(table: bytes, out: Path) -> None:
     """Write TABLE and HEADER into `out`. Raises UnsupportedError for what the tokenizer in C has not."""
     features = features_of(table)
     macros = [f"#define {name} {value}" for name, value in sorted(features.macros.items())]
+    each, more = features.work.each, features.work.more
+    worked = f"(bytes) * {each.numerator}u"
+    if each.denominator > 1:
+        worked = f"({worked} + {each.denominator - 1}u) / {each.denominator}u"
     header = [
         "/* What the tokenizer's table needs of ../tokenizer, and the memory that suffices. Written by edgeslm. */",
         "#ifndef EDGESLM_MODEL_TOKENIZER_H",
@@ -22,6 +26,7 @@ def emit_tokenizer(table: bytes, out: Path) -> None:
         "",
         *macros,
         f"#define EDGESLM_MODEL_TEXT_BYTES {features.out}u /* of one token, with what was held back before it */",
+        f"#define EDGESLM_MODEL_WORK_BYTES(bytes) ({worked} + {more}u) /* to make tokens of a text: always enough */",
         "",
         "#endif",
         "",

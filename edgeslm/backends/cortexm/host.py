@@ -95,5 +95,10 @@ def compile_kernels(variant: Variant, out: Path) -> Path:
     return made
 
 
+def find_host_compiler() -> Path:
+    """Raises MissingToolError that names the package."""
+    return find_tool("cc", COMPILER_HINT)
+
+
 def _compiler() -> str:
-    return str(find_tool("cc", COMPILER_HINT))
+    return str(find_host_compiler())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from edgeslm.artifacts import (
 )
 from edgeslm.backends.cortexm import packing
 from edgeslm.backends.cortexm.emit import FILES, Configuration, emit_model
-from edgeslm.backends.cortexm.memory import MemoryPlan, plan_memory
+from edgeslm.backends.cortexm.memory import MemoryPlan, plan_memory, text_buffers
 from edgeslm.backends.cortexm.packing import CacheFormat
 from edgeslm.backends.cortexm.program import Program
 from edgeslm.backends.cortexm.schedule import write_program
@@ -55,10 +55,11 @@ class LanguageProgram:
 
 
 def program_language(
-    graph: Graph, kv_cache: KvCache, variant: Variant, moments: MomentsOf | None = None
+    graph: Graph, kv_cache: KvCache, variant: Variant, moments: MomentsOf | None = None, text_bytes: int = 0
 ) -> LanguageProgram:
     """Calls and sizes of a decoder's step. Weights, and the moments of what flows into their layers, are read when the
-    C is written.
+    C is written. `text_bytes`: what the tokenizer works in; cache and arena are free until a prompt is entered, and
+    the arena grows by what is missing.
 
     Raises UnsupportedError and UnsupportedOpError for what no kernel computes.
     """
@@ -72,7 +73,9 @@ def program_language(
     if shape is None:
         raise InternalError(f"graph {graph.name} is built as a language model's step, and has no attention")
     cache = packing.cache_bytes(shape.kv_heads, context, shape.head_dim, CACHES[kv_cache])
-    return LanguageProgram(program, plan_memory(program.buffers()), context, -(-cache // 8) * 8, variant)
+    planned = LanguageProgram(program, MemoryPlan((), {}), context, -(-cache // 8) * 8, variant)
+    buffers = [*program.buffers(), *text_buffers(text_bytes - planned.all_cache_bytes)]
+    return replace(planned, memory=plan_memory(buffers))
 
 
 def cache_rows(graph: Graph) -> int:

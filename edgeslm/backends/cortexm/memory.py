@@ -35,6 +35,17 @@ class Buffer:
         return self.first <= other.last and other.first <= self.last
 
 
+TEXT = "text"
+"""The buffer of a prompt that is turned into tokens."""
+BEFORE = -1
+"""Its step: no call of the schedule has been made."""
+
+
+def text_buffers(missing: int) -> tuple[Buffer, ...]:
+    """The buffer that the tokenizer needs beyond other memory that is free then; none where nothing is missing."""
+    return (Buffer(TEXT, missing, BEFORE, BEFORE),) if missing > 0 else ()
+
+
 @dataclass(frozen=True)
 class MemoryPlan:
     """`offsets`: name -> bytes from the arena's beginning."""

@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from edgeslm.bundle.manifest import Manifest
-from edgeslm.errors import ConfigError, ProbeTimeoutError
-from edgeslm.firmware.board import Board, Position
+from edgeslm.errors import ProbeTimeoutError
+from edgeslm.firmware.board import Position
 from edgeslm.firmware.emulate import emulated_board
 from edgeslm.firmware.qemu import instructions
 from edgeslm.probe.settings import OnEvent, ProbeSettings
@@ -39,7 +39,7 @@ def measure(
     title = f"run on an emulated {manifest.target.name}"
     with announce(title), emulated_board(bundle, manifest) as board:
         on_event({"section": "board", **dataclasses.asdict(board.hello)})
-        count = _positions(board, settings.lengths)
+        count = max(settings.lengths, default=min(board.hello.context, MOST_POSITIONS))
         for prompt, steps in ((count, 0), (0, count)):
             for came in board.probe(prompt, steps):
                 if isinstance(came, Position):
@@ -52,17 +52,6 @@ def measure(
                         "--time-limit gives it longer, --length N looks at N positions alone",
                     )
         on_event({"section": "end", "stack_used": last.stack_used, "arena_used": last.arena_used})
-
-
-def _positions(board: Board, lengths: tuple[int, ...]) -> int:
-    """How many positions are looked at. Raises ConfigError for more than the context has."""
-    longest = max(lengths, default=min(board.hello.context, MOST_POSITIONS))
-    if longest > board.hello.context:
-        raise ConfigError(
-            f"{board.hello.name} has no length of {longest} tokens",
-            f"prompt and answer together have room for {board.hello.context}",
-        )
-    return longest
 
 
 def _counted(position: Position, target: Target) -> dict[str, object]:

@@ -1,6 +1,7 @@
 /* sample as fp32: the kernels of one token, in order. Written by edgeslm.
  *
  * Arena: 424 bytes; live set: 424. A step below is a call.
+ *        0 …      1  text         before the first
  *        0 …     32  1/normed     steps 2 to 3
  *        0 …    128  1/scores     steps 7 to 7
  *        0 …     96  1/gate       steps 10 to 12
