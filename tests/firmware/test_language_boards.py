@@ -18,7 +18,7 @@ from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.memory import live_bytes
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.export.checkpoint import open_checkpoint
-from edgeslm.export.language_reference import input_moments
+from edgeslm.export.language_reference import input_magnitudes, input_moments
 from edgeslm.fidelity.language_score import negative_log_likelihood
 from edgeslm.fidelity.language_texts import tokenize_language
 from edgeslm.fidelity.texts import load_texts
@@ -27,6 +27,7 @@ from edgeslm.firmware.image import build_image
 from edgeslm.firmware.qemu import emulated
 from edgeslm.firmware_graph import step_graph
 from edgeslm.firmware_planning import FirmwareSizes, firmware_choices, tokenizer_of
+from edgeslm.firmware_stages import static_limits
 from edgeslm.formats.moments import open_moments
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.formats.samples import read_samples
@@ -42,6 +43,7 @@ TOKENS = 24
 BOARDS: list[tuple[str, str, int, KvCache]] = [
     ("mps2-an385", "int8", 64, "float32"),
     ("mps2-an386", "int4", 64, "float16"),
+    ("mps2-an386", "int8-static", 64, "float32"),
     ("mps2-an500", "int8", 64, "float32"),
     ("mps2-an505", "int8", 512, "float32"),
     ("mps3-an547", "int8", 64, "float32"),
@@ -78,19 +80,21 @@ def make(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Ma
     table = compile_table(tokenizer_of(checkpoint))
 
     @cache
-    def made(target: str, scheme: str, context: int, kv_cache: KvCache, moments: Path | None = None) -> Made:
+    def made(target: str, scheme: str, context: int, kv_cache: KvCache, seen: Path | None = None) -> Made:
         out = tmp_path_factory.mktemp(f"{target}-{scheme}")
         device, choices = load_target(target), firmware_choices(checkpoint, scheme)
         variant = choose_variant(device.cpu.isa)
         plan = QuantPlan(target, "cortexm", scheme, choices, (), (), (context,), 0, 0, kv_cache=kv_cache)
         with SafetensorsWeights(*weight_files_of(checkpoint)) as weights:
             graph = plan_constants(step_graph(decoder, context, weights), choices)
-            if moments is None:
-                planned = program_language(graph, kv_cache, variant)
+            if seen is None:
+                limits = (lambda parameter: 8.0) if scheme == "int8-static" else None
+                planned = program_language(graph, kv_cache, variant, limits=limits)
                 write_language(planned, decoder, checkpoint.name, plan, generation, table, out, "")
             else:
-                with open_moments(moments) as known:
-                    planned = program_language(graph, kv_cache, variant, known)
+                with open_moments(seen) as known:
+                    moments, limits = (None, static_limits(known)) if scheme == "int8-static" else (known, None)
+                    planned = program_language(graph, kv_cache, variant, moments, limits)
                     write_language(planned, decoder, checkpoint.name, plan, generation, table, out, "")
         assert planned.memory.bytes <= 1.10 * live_bytes(planned.memory.buffers)
         budget = FirmwareSizes(checkpoint, context).budget(device, scheme, context, kv_cache)
@@ -168,14 +172,16 @@ def test_integers_keep_the_perplexity(
     checkpoint: Checkpoint, make: Make, host: Host, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """On the built-in texts, against float32 weights by the same kernels."""
-    moments = tmp_path_factory.mktemp("moments")
-    input_moments(checkpoint, None, moments)
+    seen = {"int4": tmp_path_factory.mktemp("moments"), "int8-static": tmp_path_factory.mktemp("magnitudes")}
+    known = {
+        "int4": input_moments(checkpoint, None, seen["int4"]).path,
+        "int8-static": input_magnitudes(checkpoint, None, seen["int8-static"]).path,
+    }
     texts = tokenize_language(checkpoint, load_texts(None, None)[1], 512, tmp_path_factory.mktemp("texts"))
     samples = [sample["tokens"] for sample in read_samples(texts.path)]
 
     def perplexity(scheme: str, kv_cache: KvCache) -> float:
-        known = moments / "moments.npz" if scheme == "int4" else None
-        engine = host(make(SCORED, scheme, 512, kv_cache, known))
+        engine = host(make(SCORED, scheme, 512, kv_cache, known.get(scheme)))
         nll = [
             negative_log_likelihood(engine.step(int(tokens[place]), place), int(tokens[place + 1]))
             for tokens in samples
@@ -187,4 +193,5 @@ def test_integers_keep_the_perplexity(
     floats = perplexity("fp32", "float32")
     assert perplexity("int8", "float32") / floats <= 1.005
     assert perplexity("int8", "int8") / floats <= 1.005
+    assert perplexity("int8-static", "float32") / floats <= 1.005
     assert perplexity("int4", "float32") / floats <= 1.10
