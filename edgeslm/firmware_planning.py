@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMES = ("fp32", "int8", "int4")
+SCHEMES = ("fp32", "int8", "int8-static", "int4")
 SHORTEST_CONTEXT = 32
 """Tokens: a hint proposes none below."""
 ROOMS = (
@@ -183,7 +183,8 @@ class FirmwareSizes:
     def program(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> LanguageProgram:
         choices, variant = firmware_choices(self.checkpoint, scheme), choose_variant(target.cpu.isa)
         graph = plan_constants(with_context(self.graph, context), choices)
-        return program_language(graph, kv_cache, variant, text_bytes=self.text_bytes)
+        limits = _any_limit if find_scheme(scheme).activations == "static" else None
+        return program_language(graph, kv_cache, variant, limits=limits, text_bytes=self.text_bytes)
 
     def budget(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> FirmwareBudget:
         planned = self.program(target, scheme, context, kv_cache)
@@ -194,6 +195,11 @@ def text_bytes_of(table: bytes) -> int:
     """What the tokenizer in C works in, for the longest prompt that a board takes. Raises UnsupportedError for a
     tokenizer that is none of its kinds."""
     return features_of(table).work.of(MOST_REQUEST)
+
+
+def _any_limit(parameter: str) -> float:
+    """Sizes do not depend on it."""
+    return 1.0
 
 
 def _no_weights(parameter: str) -> NDArray[np.float32]:
@@ -221,7 +227,7 @@ def _what_would_fit(sizes: FirmwareSizes, target: Target, scheme: str, context: 
     if kv_cache != "int8" and fits(target, cache="int8"):
         cache = sizes.budget(target, scheme, context, "int8").ram["kv cache"]
         found.append(f"--kv-cache int8 makes it {kib(cache)} KiB")
-    for name in SCHEMES:
+    for name in (one for one in SCHEMES if one != "int8-static"):  # its weights are int8's
         if name != scheme and fits(target, name):
             weights = sizes.budget(target, name, context, kv_cache).flash["weights"]
             found.append(f"--scheme {name} makes the weights {kib(weights)} KiB")

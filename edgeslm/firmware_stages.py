@@ -29,6 +29,7 @@ from edgeslm.firmware_planning import ROOMS, text_bytes_of, tokenizer_of
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.language_stages import LanguageStages, weight_files_of
 from edgeslm.quantize.constants import plan_constants
+from edgeslm.quantize.ranges import static_limit
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
@@ -38,6 +39,8 @@ from edgeslm.versions import tool_versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgeslm.backends import LimitsOf, MomentsOf
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,19 @@ class FirmwareStages(LanguageStages):
 
     def quantize(self) -> CompiledModel:
         """The generated C: its weights rounded and packed for this core."""
-        moments = self._moments() if find_scheme(self.plan.scheme).linear == "int4" else None
+        scheme = find_scheme(self.plan.scheme)
+        moments = self._moments() if scheme.linear == "int4" else None
+        magnitudes = self._magnitudes() if scheme.activations == "static" else None
         key = [
             self.checkpoint.digest,
             self.plan.digest,
             moments.digest if moments else None,
+            magnitudes.digest if magnitudes else None,
             self.variant.macros,
             code_digest(*ROOMS, "device/token_content", "device/token_models", "language_stages", "firmware_stages"),
             tool_versions("export"),
         ]
-        return self.cache.stage("generate", key, CompiledModel, lambda out: self._write(moments, out))
+        return self.cache.stage("generate", key, CompiledModel, lambda out: self._write_c(moments, magnitudes, out))
 
     def image(self, compiled: CompiledModel) -> Built:
         """Compiled and linked. Raises MissingToolError, DoesNotFitError, ToolFailedError."""
@@ -116,7 +122,7 @@ class FirmwareStages(LanguageStages):
             raise InternalError(f"{self.checkpoint.name} was generated as a language model, and is none")
         return HostLanguage(compiled.root, self.variant, described.context, described.vocabulary)
 
-    def _write(self, moments: Samples | None, out: Path) -> CompiledModel:
+    def _write_c(self, moments: Samples | None, magnitudes: Samples | None, out: Path) -> CompiledModel:
         from edgeslm.formats.moments import open_moments
 
         generation = self.checkpoint.generation
@@ -131,11 +137,27 @@ class FirmwareStages(LanguageStages):
             def moments_of(parameter: str) -> NDArray[Any] | None:
                 return None if known is None else known(parameter)
 
+            counts = opened.enter_context(open_moments(magnitudes.path)) if magnitudes else None
+            limits = None if counts is None else static_limits(counts)
             graph = plan_constants(step_graph(self.decoder, context, weights), self.plan.choices)
             tokenizer = tokenizer_of(self.checkpoint)
             table = compile_table(tokenizer)
-            program = program_language(graph, self.plan.kv_cache, self.variant, moments_of, text_bytes_of(table))
+            program = program_language(
+                graph, self.plan.kv_cache, self.variant, moments_of, limits, text_bytes=text_bytes_of(table)
+            )
             if tokenizer.before[:1] == (generation.bos,):
                 generation = dataclasses.replace(generation, add_bos=False)
             name, parent = self.checkpoint.name, self.checkpoint.digest
             return write_language(program, self.decoder, name, self.plan, generation, table, out, parent)
+
+
+def static_limits(counts: MomentsOf) -> LimitsOf:
+    """What each layer's inputs are quantized for, from the counts of their magnitudes."""
+
+    def limit(parameter: str) -> float | None:
+        found = counts(parameter)
+        if found is None:
+            raise InternalError(f"nothing was seen of what flows into {parameter}")
+        return static_limit(found)
+
+    return limit

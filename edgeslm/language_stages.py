@@ -6,6 +6,7 @@ Checkpoint (with its Decoder) ──► graphs in memory, lowered with weights r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,11 +121,19 @@ class LanguageStages:
     def _moments(self) -> Samples:
         from edgeslm.export.language_reference import input_moments
 
+        return self._measured("moments", input_moments)
+
+    def _magnitudes(self) -> Samples:
+        from edgeslm.export.language_reference import input_magnitudes
+
+        return self._measured("magnitudes", input_magnitudes)
+
+    def _measured(self, name: str, measure: Callable[[Checkpoint, Samples | None, Path], Samples]) -> Samples:
         # Built-in sentences are nothing that this model was trained on; what it writes itself is.
         tokens = None if self.calibration.built_in else self._tokens("calibration", self.calibration)
         chosen = tokens.digest if tokens else None
-        key = [self.checkpoint.digest, chosen, code_digest("export"), tool_versions("export")]
-        return self.cache.stage("moments", key, Samples, lambda out: input_moments(self.checkpoint, tokens, out))
+        key = [self.checkpoint.digest, chosen, code_digest("export", "quantize/ranges"), tool_versions("export")]
+        return self.cache.stage(name, key, Samples, lambda out: measure(self.checkpoint, tokens, out))
 
 
 def weight_files_of(checkpoint: Checkpoint) -> tuple[Path, dict[str, str]]:

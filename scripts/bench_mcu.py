@@ -173,6 +173,14 @@ def _measured(layout: Layout) -> Iterator[tuple[str, int, Case]]:
     yield "softmax 64", 64, case("softmax", [64], [floats(64).tobytes()])
     yield "silu_mul 172", 172, case("silu_mul", [172], [bytes(688), floats(172).tobytes(), floats(172).tobytes()])
     yield "argmax 512", 512, case("argmax", [512], [bytes(4), floats(512).tobytes()])
+    # int8: elements, then a scale for each head and position
+    elements = random.integers(-127, 128, 4 * 64 * 8).astype(np.int8).tobytes()
+    cache = elements + np.full(4 * 64, 0.01, np.float32).tobytes()
+    buffers = [bytes(256), floats(64).tobytes(), cache, cache, bytes(256)]
+    arguments = [8, 4, 8, 64, 2, 0, 64, bits(1.0)]
+    yield "attention 8 heads of 8 over 64, int8", 128 * 64, case("attention", arguments, buffers)
+    row = bytes(packing.quantized_bytes(64, layout))
+    yield "quantize_static 64", 64, case("quantize_static", [64, 0, bits(3.0)], [row, floats(64).tobytes()])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ WeightsOf = Callable[[str], "NDArray[np.float32]"]
 """Checkpoint parameter -> its values, read when they are asked for."""
 MomentsOf = Callable[[str], "NDArray[Any] | None"]
 """Checkpoint parameter -> second moments [in, in] of what its layer is given, where they are known."""
+LimitsOf = Callable[[str], float | None]
+"""Checkpoint parameter -> the greatest magnitude of what its layer is given that int8 stands for; None for one that is
+found for each row."""
 
 
 class Backend(Protocol):

@@ -6,7 +6,7 @@ A text runs whole, as transformers has it, so that steps over a cache are compar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from edgeslm.digest import file_digest
 from edgeslm.export.load import load_transformer
 from edgeslm.formats.moments import write_moments
 from edgeslm.formats.samples import read_samples, write_samples
+from edgeslm.quantize.ranges import BIN_SHIFT, BINS
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,33 @@ def input_moments(checkpoint: Checkpoint, texts: Samples | None, out: Path) -> S
     Without texts the model writes some itself, from its first token on: nobody knows better what it is used to see
     (Liu et al. 2023, LLM-QAT, arXiv:2305.17888).
     """
+    return _measure(checkpoint, texts, lambda x: x.T @ x, None, out / "moments.npz")
+
+
+def input_magnitudes(checkpoint: Checkpoint, texts: Samples | None, out: Path) -> Samples:
+    """How often numbers of each magnitude flow into each linear layer, the output layer among them whatever table it
+    shares: counts [quantize.ranges.BINS] by its weight's name. Texts as for `input_moments`."""
+    assert checkpoint.decoder is not None
+    head = checkpoint.decoder.head.parts[0].parameter
+    return _measure(checkpoint, texts, _magnitudes, head, out / "magnitudes.npz")
+
+
+def _magnitudes(x: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    bins = x.abs().contiguous().view(torch.int32) >> BIN_SHIFT
+    return torch.bincount(bins.reshape(-1), minlength=BINS)
+
+
+def _measure(
+    checkpoint: Checkpoint,
+    texts: Samples | None,
+    measure: Callable[[torch.Tensor], torch.Tensor],
+    head: str | None,
+    path: Path,
+) -> Samples:
+    """The mean over tokens of what `measure` says of [tokens, in], for each linear layer; `head` is the output layer's
+    weight where it counts as one."""
     import torch
 
     weights = {parameter.name for parameter in checkpoint.parameters if parameter.role == "linear"}
@@ -79,21 +107,24 @@ def input_moments(checkpoint: Checkpoint, texts: Samples | None, out: Path) -> S
             sequences = _written(model, checkpoint)
         else:
             sequences = [torch.from_numpy(s["tokens"].astype(np.int64)) for s in read_samples(texts.path)]
-        moments, same = _watched(model, weights, sequences)
-    path = out / "moments.npz"
-    write_moments(path, {name: value.numpy() for name, value in moments.items()}, same)
+        found, same = _watched(model, weights, head, sequences, measure)
+    write_moments(path, {name: value.numpy() for name, value in found.items()}, same)
     described = texts.described if texts else f"{sum(map(len, sequences)):,} tokens that the model wrote"
-    return Samples(out, file_digest(path), described, len(sequences), arrays=path.name)
+    return Samples(path.parent, file_digest(path), described, len(sequences), arrays=path.name)
 
 
 def _watched(
-    model: Any, weights: set[str], sequences: Sequence[torch.Tensor]
+    model: Any,
+    weights: set[str],
+    head: str | None,
+    sequences: Sequence[torch.Tensor],
+    measure: Callable[[torch.Tensor], torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Moments by weight; and for weights that are given what another is given, which one."""
+    """The measure by weight; and for weights that are given what another is given, which one."""
     import torch
 
     prefix = _prefix(weights, {name for name, _ in model.named_parameters()})
-    moments: dict[str, torch.Tensor] = {}
+    found: dict[str, torch.Tensor] = {}
     same: dict[str, str] = {}
     last: list[tuple[str, torch.Tensor]] = []
 
@@ -105,20 +136,22 @@ def _watched(
                 same[weight] = last[0][0]
                 return
             last[:] = [(weight, x)]
-            flat = x.reshape(-1, x.shape[-1]).float()
-            moments[weight] = moments.get(weight, torch.zeros(())) + flat.T @ flat
+            found[weight] = found.get(weight, torch.zeros(())) + measure(x.reshape(-1, x.shape[-1]).float())
 
         return hook
 
+    last_layer = model.get_output_embeddings()
     for name, module in model.named_modules():
         weight = f"{name}.weight".removeprefix(prefix)
-        if weight in weights:
+        if module is last_layer and head is not None:
+            module.register_forward_pre_hook(watch(head))
+        elif weight in weights:
             module.register_forward_pre_hook(watch(weight))
     for tokens in sequences:
         model(tokens[None], use_cache=False)
         last.clear()
     total = sum(map(len, sequences))
-    return {weight: value / total for weight, value in moments.items()}, same
+    return {weight: value / total for weight, value in found.items()}, same
 
 
 def _written(model: Any, checkpoint: Checkpoint) -> list[torch.Tensor]:

@@ -70,6 +70,10 @@ void edgeslm_gelu_tanh_mul(edgeslm_real *y, const edgeslm_real *gate, const edge
   for (uint32_t i = 0; i < n; i++) y[i] = multiply(gelu_tanh(gate[i]), up[i]);
 }
 
+void edgeslm_mul(edgeslm_real *y, const edgeslm_real *x, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) y[i] = multiply(y[i], x[i]);
+}
+
 void edgeslm_silu(edgeslm_real *x, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) x[i] = silu(x[i]);
 }
@@ -84,4 +88,16 @@ void edgeslm_gelu_erf(edgeslm_real *x, uint32_t n) {
 
 void edgeslm_tanh(edgeslm_real *x, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) x[i] = tanh_of(x[i]);
+}
+
+void edgeslm_soft_cap(edgeslm_real *x, edgeslm_real cap, uint32_t n) {
+#if EDGESLM_FIXED
+  /* 1 / cap with 30 fractional bits: caps are tens */
+  uint64_t quotient = edgeslm_divide((uint64_t)1 << 46, (uint32_t)cap);
+  int32_t inverse = edgeslm_saturate((int64_t)quotient);
+  for (uint32_t i = 0; i < n; i++) x[i] = edgeslm_times(tanh_of(edgeslm_times(x[i], inverse, 30u)), cap, 16u);
+#else
+  float inverse = 1.0f / cap;
+  for (uint32_t i = 0; i < n; i++) x[i] = tanh_of(x[i] * inverse) * cap;
+#endif
 }

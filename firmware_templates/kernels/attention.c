@@ -2,6 +2,9 @@
 #include "cache.h"
 #include "kernel_cores.h"
 
+/* Attention with caps is a kernel of its own, so that a model without them does not carry what caps. */
+#define EDGESLM_BOTH_KINDS static inline __attribute__((always_inline))
+
 #if EDGESLM_FIXED
 
 static int32_t score_of(const int32_t *q, const void *keys, uint32_t place, uint32_t head_dim, uint32_t format) {
@@ -19,8 +22,8 @@ static int32_t mean_of(int64_t sum, uint32_t inverse) {
   return edgeslm_saturate((high * inverse + (low * inverse >> 32)) >> 19);
 }
 
-void edgeslm_attention(int32_t *y, int32_t *q, const void *keys, const void *values, int32_t *scores,
-                       const edgeslm_attention_shape *shape, uint32_t first, uint32_t end) {
+EDGESLM_BOTH_KINDS void attend(int32_t *y, int32_t *q, const void *keys, const void *values, int32_t *scores,
+                               const edgeslm_attention_shape *shape, uint32_t first, uint32_t end, int capped) {
   uint32_t head_dim = EDGESLM_HEAD_DIM_OF(shape->head_dim), format = EDGESLM_CACHE_OF(shape), count = end - first;
   uint32_t shared = (uint32_t)shape->heads / shape->kv_heads;
   for (uint32_t head = 0; head < shape->heads; head++, q += head_dim, y += head_dim) {
@@ -35,6 +38,10 @@ void edgeslm_attention(int32_t *y, int32_t *q, const void *keys, const void *val
       if (format == EDGESLM_CACHE_INT8) score = edgeslm_times(score, key_scales[p], 24u);
       if (score > greatest) greatest = score;
       scores[p] = score;
+    }
+    if (capped) {
+      edgeslm_soft_cap(scores, shape->score_cap, count);
+      edgeslm_soft_cap(&greatest, shape->score_cap, 1u);
     }
     /* weights with 20 fractional bits */
     uint32_t total = 0;
@@ -61,40 +68,37 @@ void edgeslm_attention(int32_t *y, int32_t *q, const void *keys, const void *val
 
 #else
 
-/* One element of a cache that is not float32; a scale for each position comes later. */
-static inline float element_of(const void *cache, uint32_t place, uint32_t format) {
-  if (format == EDGESLM_CACHE_FLOAT16) return edgeslm_from_half(((const uint16_t *)cache)[place]);
-  return (float)((const int8_t *)cache)[place];
-}
+/* ---- Caches of half floats ---------------------------------------------------------------------------------------- */
 
-/* As edgeslm_scores_f32; `scales` is NULL unless the cache is int8. `place` is the first key's element. */
-static float scores_of(float *scores, const float *q, const void *keys, uint32_t place, const float *scales,
-                       uint32_t count, uint32_t head_dim, uint32_t format) {
+static float scores_f16(float *scores, const float *q, const uint16_t *keys, uint32_t count, uint32_t head_dim) {
   float greatest = 0.0f;
-  for (uint32_t p = 0; p < count; p++, place += head_dim) {
+  for (uint32_t p = 0; p < count; p++, keys += head_dim) {
     float score;
-    EDGESLM_SUM(score, head_dim, q[i] * element_of(keys, place + i, format));
-    if (scales) score *= scales[p];
+    EDGESLM_SUM(score, head_dim, q[i] * edgeslm_from_half(keys[i]));
     if (p == 0 || score > greatest) greatest = score;
     scores[p] = score;
   }
   return greatest;
 }
 
-/* As edgeslm_weighted_f32. */
-static void weighted_of(float *y, float *weights, const void *values, uint32_t place, const float *scales,
-                        float factor, uint32_t count, uint32_t head_dim, uint32_t format) {
-  if (scales)
-    for (uint32_t p = 0; p < count; p++) weights[p] *= scales[p];
+static void weighted_f16(float *y, const float *weights, const uint16_t *values, float factor, uint32_t count,
+                         uint32_t head_dim) {
   for (uint32_t i = 0; i < head_dim; i++) {
-    float total = weights[0] * element_of(values, place + i, format);
-    for (uint32_t p = 1; p < count; p++) total += weights[p] * element_of(values, place + p * head_dim + i, format);
+    float total = weights[0] * edgeslm_from_half(values[i]);
+    for (uint32_t p = 1; p < count; p++) total += weights[p] * edgeslm_from_half(values[p * head_dim + i]);
     y[i] = total * factor;
   }
 }
 
-void edgeslm_attention(float *y, float *q, const void *keys, const void *values, float *scores,
-                       const edgeslm_attention_shape *shape, uint32_t first, uint32_t end) {
+/* Scores and their greatest, which stays the greatest: tanh rises. */
+static inline float cap(float *scores, float greatest, uint32_t count, float limit) {
+  edgeslm_soft_cap(scores, limit, count);
+  edgeslm_soft_cap(&greatest, limit, 1u);
+  return greatest;
+}
+
+EDGESLM_BOTH_KINDS void attend(float *y, float *q, const void *keys, const void *values, float *scores,
+                               const edgeslm_attention_shape *shape, uint32_t first, uint32_t end, int capped) {
   uint32_t head_dim = EDGESLM_HEAD_DIM_OF(shape->head_dim), format = EDGESLM_CACHE_OF(shape), count = end - first;
   uint32_t shared = (uint32_t)shape->heads / shape->kv_heads, left = 0, row = first;
   edgeslm_scale(q, shape->score_scale, shape->heads * head_dim);
@@ -105,21 +109,37 @@ void edgeslm_attention(float *y, float *q, const void *keys, const void *values,
     }
     left--;
     uint32_t place = row * head_dim;
+    float greatest;
     if (format == EDGESLM_CACHE_FLOAT32) {
-      float greatest = edgeslm_scores_f32(scores, q, (const float *)keys + place, count, head_dim);
-      float factor = 1.0f / edgeslm_exp2_row(scores, greatest, count);
-      edgeslm_weighted_f32(y, scores, (const float *)values + place, factor, count, head_dim);
+      greatest = edgeslm_scores_f32(scores, q, (const float *)keys + place, count, head_dim);
+    } else if (format == EDGESLM_CACHE_FLOAT16) {
+      greatest = scores_f16(scores, q, (const uint16_t *)keys + place, count, head_dim);
     } else {
-      const float *key_scales = NULL, *value_scales = NULL;
-      if (format == EDGESLM_CACHE_INT8) {
-        key_scales = edgeslm_cache_scales(keys, shape) + row;
-        value_scales = edgeslm_cache_scales(values, shape) + row;
-      }
-      float greatest = scores_of(scores, q, keys, place, key_scales, count, head_dim, format);
-      float factor = 1.0f / edgeslm_exp2_row(scores, greatest, count);
-      weighted_of(y, scores, values, place, value_scales, factor, count, head_dim, format);
+      const float *scales = edgeslm_cache_scales(keys, shape) + row;
+      greatest = edgeslm_scores_i8(scores, q, (const int8_t *)keys + place, scales, count, head_dim);
+    }
+    if (capped) greatest = cap(scores, greatest, count, shape->score_cap);
+    float factor = 1.0f / edgeslm_exp2_row(scores, greatest, count);
+    if (format == EDGESLM_CACHE_FLOAT32) {
+      edgeslm_weighted_f32(y, scores, (const float *)values + place, factor, count, head_dim);
+    } else if (format == EDGESLM_CACHE_FLOAT16) {
+      weighted_f16(y, scores, (const uint16_t *)values + place, factor, count, head_dim);
+    } else {
+      const float *scales = edgeslm_cache_scales(values, shape) + row;
+      edgeslm_weighted_i8(y, scores, (const int8_t *)values + place, scales, factor, count, head_dim);
     }
   }
 }
 
 #endif
+
+void edgeslm_attention(edgeslm_real *y, edgeslm_real *q, const void *keys, const void *values, edgeslm_real *scores,
+                       const edgeslm_attention_shape *shape, uint32_t first, uint32_t end) {
+  attend(y, q, keys, values, scores, shape, first, end, 0);
+}
+
+void edgeslm_capped_attention(edgeslm_real *y, edgeslm_real *q, const void *keys, const void *values,
+                              edgeslm_real *scores, const edgeslm_attention_shape *shape, uint32_t first,
+                              uint32_t end) {
+  attend(y, q, keys, values, scores, shape, first, end, 1);
+}

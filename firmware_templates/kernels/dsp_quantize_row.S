@@ -77,4 +77,41 @@ edgeslm_quantize_fours:
   bx lr
   .ltorg
   .size edgeslm_quantize_fours, . - edgeslm_quantize_fours
+
+  .section .text.edgeslm_saturate_row, "ax", %progbits
+  .balign 4
+  .global edgeslm_saturate_row
+  .type edgeslm_saturate_row, %function
+  .thumb_func
+/* As edgeslm_quantize_fours, for any size of x * factor. VCVTR rounds as FPSCR says: half to even. */
+edgeslm_saturate_row:
+  push {r4-r7}
+  mov r3, #0
+  mov r12, #0x00010001
+1:vldmia r1!, {s2-s5}
+  vmul.f32 s2, s2, s0
+  vmul.f32 s3, s3, s0
+  vmul.f32 s4, s4, s0
+  vmul.f32 s5, s5, s0
+  vcvtr.s32.f32 s2, s2
+  vcvtr.s32.f32 s3, s3
+  vcvtr.s32.f32 s4, s4
+  vcvtr.s32.f32 s5, s5
+  vmov r4, r5, s2, s3
+  vmov r6, r7, s4, s5
+  ssat r4, #8, r4
+  ssat r5, #8, r5
+  ssat r6, #8, r6
+  ssat r7, #8, r7
+  pkhbt r4, r4, r5, lsl #16
+  pkhbt r5, r6, r7, lsl #16
+  smlad r3, r4, r12, r3
+  smlad r3, r5, r12, r3
+  stmia r0!, {r4, r5}
+  subs r2, r2, #4
+  bne 1b
+  mov r0, r3
+  pop {r4-r7}
+  bx lr
+  .size edgeslm_saturate_row, . - edgeslm_saturate_row
 #endif

@@ -79,7 +79,8 @@ typedef float edgeslm_frequency;     /* radians per position */
 #define EDGESLM_EPSILON(value) ((edgeslm_epsilon)(value))
 #endif
 
-/* A quantized activation: 16 bits where the multiplier takes pairs of halfwords, else 8. Values are -127..127. */
+/* A quantized activation: 16 bits where the multiplier takes pairs of halfwords, else 8. Values are -127..127, or
+ * -128 where a static range is exceeded. */
 #if EDGESLM_LAYOUT == EDGESLM_LAYOUT_PAIRS
 typedef int16_t edgeslm_activation;
 #define EDGESLM_COLUMNS_STEP 4u
@@ -153,6 +154,10 @@ void edgeslm_flush_denormals(void);
  * A row that is nowhere above 2^-100 is all zeros with scale 0. `group`: 0, 16 or 32. */
 void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t columns, uint32_t group);
 
+/* The same with `limit` ≥ 0 in the place of max|x|, known from calibration: what is beyond it becomes -128 or 127. */
+void edgeslm_quantize_static(edgeslm_quantized *q, const edgeslm_real *x, edgeslm_real limit, uint32_t columns,
+                             uint32_t group);
+
 /* y (rows) = matrix (rows, columns) by x. With integer sum a: y = (float)a * (scale * x.scale) [+ bias]. */
 void edgeslm_gemv_i8(edgeslm_real *y, const void *matrix, const edgeslm_quantized *x, uint32_t rows, uint32_t columns,
                      uint32_t mode);
@@ -214,6 +219,7 @@ typedef struct {
   uint16_t cache;           /* EDGESLM_CACHE_… */
   uint32_t context;         /* positions the cache holds */
   edgeslm_real score_scale; /* log2(e) / sqrt(head_dim), or the model's own scale times log2(e) */
+  edgeslm_real score_cap;   /* log2(e) times the model's cap; only edgeslm_capped_attention reads it */
 } edgeslm_attention_shape;
 
 #define EDGESLM_CACHE_BYTES(kv_heads, context, head_dim, cache)                                   \
@@ -225,14 +231,22 @@ typedef struct {
 void edgeslm_cache_store(void *cache, const edgeslm_real *x, const edgeslm_attention_shape *shape, uint32_t position);
 
 /* y (heads, head_dim) = attention of q (heads, head_dim) over the positions first ≤ p < end of one layer's caches.
- * q is multiplied by score_scale in place; y may be q. `scores`: (end - first) reals. */
+ * q is multiplied by score_scale in place; y may be q. `scores`: (end - first) reals. Over an int8 cache q and the weights
+ * of positions are rounded to 16 bits (fewer from 512 positions on), so that sums of products are exact integers. */
 void edgeslm_attention(edgeslm_real *y, edgeslm_real *q, const void *keys, const void *values, edgeslm_real *scores,
                        const edgeslm_attention_shape *shape, uint32_t first, uint32_t end);
+
+/* The same, but each score s (in powers of two) is score_cap * tanh(s / score_cap). */
+void edgeslm_capped_attention(edgeslm_real *y, edgeslm_real *q, const void *keys, const void *values,
+                              edgeslm_real *scores, const edgeslm_attention_shape *shape, uint32_t first,
+                              uint32_t end);
 
 /* ---- Element by element; all (n), y may be any of the inputs ------------------------------------------------------ */
 
 void edgeslm_add(edgeslm_real *y, const edgeslm_real *x, uint32_t n);                /* y = y + x */
+void edgeslm_mul(edgeslm_real *y, const edgeslm_real *x, uint32_t n);                /* y = y * x */
 void edgeslm_scale(edgeslm_real *x, edgeslm_real factor, uint32_t n);                /* x = x * factor */
+void edgeslm_soft_cap(edgeslm_real *x, edgeslm_real cap, uint32_t n);                /* x = cap * tanh(x / cap) */
 void edgeslm_softmax(edgeslm_real *x, uint32_t n);                                   /* in place */
 void edgeslm_silu_mul(edgeslm_real *y, const edgeslm_real *gate, const edgeslm_real *up, uint32_t n);
 void edgeslm_gelu_tanh_mul(edgeslm_real *y, const edgeslm_real *gate, const edgeslm_real *up, uint32_t n);

@@ -49,6 +49,13 @@ float edgeslm_exp2_row(float *x, float greatest, uint32_t n);
 void edgeslm_weighted_f32(float *y, const float *weights, const float *values, float factor, uint32_t count,
                           uint32_t head_dim);
 
+/* The same over int8 keys and values with a scale for each position. q, and then weights, are rounded to integers of 16
+ * bits in their own place. */
+float edgeslm_scores_i8(float *scores, float *q, const int8_t *keys, const float *scales, uint32_t count,
+                        uint32_t head_dim);
+void edgeslm_weighted_i8(float *y, float *weights, const int8_t *values, const float *scales, float factor,
+                         uint32_t count, uint32_t head_dim);
+
 /* In assembly only: both for heads a multiple of 8 long. */
 float edgeslm_scores_eights(float *scores, const float *q, const float *keys, uint32_t count, uint32_t head_dim);
 void edgeslm_weighted_eights(float *y, const float *weights, const float *values, float factor, uint32_t count,
@@ -58,6 +65,9 @@ void edgeslm_weighted_eights(float *y, const float *weights, const float *values
  * rounded, whose sum is returned. */
 uint32_t edgeslm_greatest(const float *x, uint32_t columns);
 int32_t edgeslm_quantize_fours(edgeslm_activation *values, const float *x, uint32_t columns, float factor);
+
+/* In assembly only: the same, but saturated to -128 … 127; columns is a multiple of 4, or of 8 for MVE. */
+int32_t edgeslm_saturate_row(edgeslm_activation *values, const float *x, uint32_t columns, float factor);
 
 /* In assembly only, for n a multiple of 4 and not 0: edgeslm_dot; y = x * factor * weight; edgeslm_scale; edgeslm_rope
  * of n pairs (a, b); edgeslm_argmax. */

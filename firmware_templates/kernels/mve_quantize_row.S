@@ -48,4 +48,35 @@ edgeslm_quantize_fours:
   mov r0, r4
   pop {r4, pc}
   .size edgeslm_quantize_fours, . - edgeslm_quantize_fours
+
+  .section .text.edgeslm_saturate_row, "ax", %progbits
+  .balign 4
+  .global edgeslm_saturate_row
+  .type edgeslm_saturate_row, %function
+  .thumb_func
+/* As edgeslm_quantize_fours, for any size of x * factor and eights of columns: even and odd columns meet again when
+ * they become the bottom and the top of halfwords. */
+edgeslm_saturate_row:
+  push {r4, lr}
+  vmov r12, s0
+  mov r4, #0
+  vmov.i16 q3, #0
+  lsr r2, r2, #3
+  dls lr, r2
+1:vld20.32 {q0, q1}, [r1]
+  vld21.32 {q0, q1}, [r1]!
+  vmul.f32 q0, q0, r12
+  vmul.f32 q1, q1, r12
+  vcvtn.s32.f32 q0, q0
+  vcvtn.s32.f32 q1, q1
+  vqmovnb.s32 q2, q0
+  vqmovnt.s32 q2, q1
+  vqmovnb.s16 q3, q2
+  vstrb.16 q3, [r0], #8
+  vmovlb.s8 q2, q3
+  vaddva.s16 r4, q2
+  le lr, 1b
+  mov r0, r4
+  pop {r4, pc}
+  .size edgeslm_saturate_row, . - edgeslm_saturate_row
 #endif

@@ -20,6 +20,8 @@ static uint32_t scale_of(uint32_t greatest, uint32_t *scale) {
 
 #endif
 
+#define SATURATED_STEP (EDGESLM_MVE ? 8u : 4u) /* columns that edgeslm_saturate_row takes at a time */
+
 /* The greatest magnitude: for floats, twice its bits, which are in the same order. */
 static inline uint32_t greatest_of(const edgeslm_real *x, uint32_t columns) {
 #if EDGESLM_ASM_QUANTIZE
@@ -38,9 +40,11 @@ static inline uint32_t greatest_of(const edgeslm_real *x, uint32_t columns) {
 #endif
 }
 
-void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t columns, uint32_t group) {
-  uint32_t greatest = greatest_of(x, columns);
-  /* values */
+/* Both kinds: with the greatest magnitude of the row itself, or with one that is known before, which this row may
+ * exceed (`beyond`): what does is -128 or 127. */
+static inline __attribute__((always_inline)) void quantize(edgeslm_quantized *q, const edgeslm_real *x,
+                                                           uint32_t columns, uint32_t group, uint32_t greatest,
+                                                           int beyond) {
   edgeslm_activation *values = q->values;
   int32_t sum = 0;
   q->scale = 0;
@@ -51,7 +55,8 @@ void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t 
     shift = 48u - edgeslm_zeros(greatest);
   }
   for (uint32_t i = 0; i < columns; i++) {
-    int32_t value = (int32_t)edgeslm_shift((int64_t)x[i] * factor, shift);
+    int64_t whole = edgeslm_shift((int64_t)x[i] * factor, shift);
+    int32_t value = beyond && whole > 127 ? 127 : beyond && whole < -128 ? -128 : (int32_t)whole;
 #else
   float factor = 0.0f;
   if (greatest > 2u * 0x0d800000u) { /* 2^-100 */
@@ -61,12 +66,14 @@ void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t 
   }
   uint32_t done = 0;
 #if EDGESLM_ASM_QUANTIZE
-  done = EDGESLM_FOURS_OF(columns);
-  if (EDGESLM_FOURS || done) sum = edgeslm_quantize_fours(values, x, done, factor);
+  done = beyond ? columns / SATURATED_STEP * SATURATED_STEP : EDGESLM_FOURS_OF(columns);
+  if (done) sum = (beyond ? edgeslm_saturate_row : edgeslm_quantize_fours)(values, x, done, factor);
 #endif
   for (uint32_t i = done; i < columns; i++) {
+    float scaled = x[i] * factor;
+    if (beyond) scaled = scaled > 127.0f ? 127.0f : scaled < -128.0f ? -128.0f : scaled;
     /* the sum with 1.5 * 2^23 rounds half to even, and its low bits are the integer */
-    int32_t value = (int16_t)edgeslm_bits(x[i] * factor + 12582912.0f);
+    int32_t value = (int16_t)edgeslm_bits(scaled + 12582912.0f);
 #endif
     values[i] = (edgeslm_activation)value;
     sum += value;
@@ -85,4 +92,17 @@ void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t 
       *sums++ = total;
     }
   }
+}
+
+void edgeslm_quantize_row(edgeslm_quantized *q, const edgeslm_real *x, uint32_t columns, uint32_t group) {
+  quantize(q, x, columns, group, greatest_of(x, columns), 0);
+}
+
+void edgeslm_quantize_static(edgeslm_quantized *q, const edgeslm_real *x, edgeslm_real limit, uint32_t columns,
+                             uint32_t group) {
+#if EDGESLM_FIXED
+  quantize(q, x, columns, group, (uint32_t)limit, 1);
+#else
+  quantize(q, x, columns, group, edgeslm_bits(limit) << 1, 1);
+#endif
 }

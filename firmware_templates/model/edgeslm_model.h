@@ -21,7 +21,7 @@
 /* What the model is: in flash. */
 typedef struct {
   const char *name;   /* the checkpoint's */
-  const char *scheme; /* fp32, int8, int4 */
+  const char *scheme; /* fp32, int8, int8-static, int4 */
   uint32_t vocabulary, width, layers, heads, kv_heads, head_dim, feed_forward;
   uint32_t context;               /* positions the cache holds: prompt and answer together */
   uint32_t bos;                   /* the token that begins a text, or EDGESLM_NO_TOKEN */

@@ -2,8 +2,8 @@
 
 #include "edgeslm_kernels.h"
 
-/* A case: bytes that follow | kernel | repeats | arguments (8) | count of buffers | for each: bytes, data (filled up to 4). */
-enum { MOST_BYTES = 384 * 1024, MOST_BUFFERS = 6, ARGUMENTS = 8 };
+/* A case: bytes that follow | kernel | repeats | arguments (9) | count of buffers | for each: bytes, data (filled up to 4). */
+enum { MOST_BYTES = 384 * 1024, MOST_BUFFERS = 6, ARGUMENTS = 9 };
 
 static uint32_t memory[MOST_BYTES / 4];
 
@@ -53,7 +53,12 @@ static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
         edgeslm_cache_store(b[3], (edgeslm_real *)b[2] + row, &shape, p);
         edgeslm_cache_store(b[4], (edgeslm_real *)b[2] + a[6] * shape.kv_heads * shape.head_dim + row, &shape, p);
       }
-      edgeslm_attention(b[0], b[1], b[3], b[4], b[5], &shape, a[5], a[6]);
+      if (a[8]) {
+        shape.score_cap = REAL(a[8]);
+        edgeslm_capped_attention(b[0], b[1], b[3], b[4], b[5], &shape, a[5], a[6]);
+      } else {
+        edgeslm_attention(b[0], b[1], b[3], b[4], b[5], &shape, a[5], a[6]);
+      }
       break;
     case 13: edgeslm_add(b[0], b[1], a[0]); break;
     case 14: edgeslm_scale(b[0], REAL(a[1]), a[0]); break;
@@ -76,6 +81,9 @@ static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
       edgeslm_attention(b[0], b[1], b[2], b[3], b[4], &shape, a[5], a[6]);
       break;
     case 25: break; /* nothing: what counting costs */
+    case 26: edgeslm_mul(b[0], b[1], a[0]); break;
+    case 27: edgeslm_soft_cap(b[0], REAL(a[1]), a[0]); break;
+    case 28: edgeslm_quantize_static(b[0], b[1], REAL(a[2]), a[0], a[1]); break;
     default: return 1;
   }
   return 0;

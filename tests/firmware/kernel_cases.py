@@ -43,6 +43,19 @@ class Equal:
 
 
 @dataclass(frozen=True)
+class Within:
+    """The integers of a quantized row, and one more or less."""
+
+    values: Array
+    layout: Layout
+
+    def reject(self, result: Result, fixed: bool) -> None:
+        kind = np.int16 if self.layout is Layout.PAIRS else np.int8
+        got = np.frombuffer(result.data, kind, len(self.values), 8).astype(np.int64)
+        assert np.abs(got - self.values).max() <= 1
+
+
+@dataclass(frozen=True)
 class Shape:
     """What hypothesis draws."""
 
@@ -125,10 +138,33 @@ def quantize_row(shape: Shape) -> Case:
     return Case("quantize_row", [shape.columns, group], [bytes(size), real(shape, x)], expected=expected)
 
 
+def quantize_static(shape: Shape) -> Case:
+    """Some values lie beyond the limit, a little or (`extreme`) by far; the limit of a layer that sees nothing is 0."""
+    limit = np.float32([0.0, 0.02, 1.7, 900.0][shape.rows % 4])
+    x = shape.random.standard_normal(shape.columns).astype(np.float32) * limit / np.float32(2)
+    x[0] = np.float32(1 + shape.seed % 2) if shape.extreme else x[0]
+    if shape.extreme:
+        x[-1] = -np.float32(30000) * max(limit, np.float32(1))
+    group = shape.group if shape.mode & 1 else 0
+    size = packing.quantized_bytes(shape.columns, shape.layout, group)
+    values = seen(shape, x).astype(np.float32)
+    if shape.fixed:
+        limit = np.float32(packing.to_fixed(np.array(limit)) / 65536)
+    factor = np.float32(127) / limit if limit else np.float32(0)
+    rounded = np.clip(np.rint(values * factor), -128, 127)
+    expected: Any = Equal(np.frombuffer(quantized_row(shape, rounded, limit / np.float32(127), group), np.uint8))
+    return Case(
+        "quantize_static",
+        [shape.columns, group, real_bits(shape, float(limit))],
+        [bytes(size), real(shape, x)],
+        expected=Within(rounded, shape.layout) if shape.fixed else expected,
+    )
+
+
 def gemv_i8(shape: Shape) -> Case:
     random = shape.random
     weights = integers(shape, -127, 127, (shape.rows, shape.columns))
-    x = integers(shape, -127, 127, shape.columns)
+    x = integers(shape, -128, 127, shape.columns)  # static ranges saturate to -128
     scales = (random.random(shape.rows) * 1e-3).astype(np.float32)
     x_scale = np.float32(random.random() * 0.1)
     bias, before = bias_of(shape, random), random.standard_normal(shape.rows).astype(np.float32)
@@ -315,6 +351,8 @@ def stored(values: NDArray[np.float64], cache: CacheFormat) -> NDArray[np.float6
 def attention(shape: Shape) -> Case:
     kv_heads, shared, count = 1 + shape.seed % 3, 1 + shape.mode % 3, 1 + shape.rows % 40
     head_dim = [4, 8, 6, 16, 24, 32, 13][shape.columns % 7]
+    if shape.extreme and shape.seed % 8 == 0:  # more positions than weights of 16 bits are for
+        kv_heads, head_dim, count = 1, min(head_dim, 16), count + 520
     cache = CacheFormat(shape.seed % 3)
     if shape.fixed and cache is CacheFormat.FLOAT16:
         cache = CacheFormat.FLOAT32
@@ -327,6 +365,9 @@ def attention(shape: Shape) -> Case:
         2, count, kv_heads, -1
     )
     scores = np.einsum("hgd,phd->hgp", seen(shape, q).reshape(kv_heads, shared, head_dim), keys[first:]) * scale
+    cap = shape.seed // 3 % 2 * 2.5
+    if cap:
+        scores = cap * np.tanh(scores / cap)
     weights = np.exp(scores - scores.max(axis=2, keepdims=True))
     weights /= weights.sum(axis=2, keepdims=True)
     exact = np.einsum("hgp,phd->hgd", weights, values[first:]).reshape(-1)
@@ -336,7 +377,10 @@ def attention(shape: Shape) -> Case:
     near = Near(exact, spread * (5e-3 if cache is CacheFormat.INT8 else 2e-5), spread * (2e-2 if cache else 2e-3))
     return Case(
         "cache_and_attention",
-        [heads, kv_heads, head_dim, context, int(cache), first, count, real_bits(shape, scale * np.log2(np.e))],
+        [
+            *(heads, kv_heads, head_dim, context, int(cache), first, count),
+            *(real_bits(shape, scale * np.log2(np.e)), real_bits(shape, cap * np.log2(np.e))),
+        ],
         [bytes(4 * heads * head_dim), real(shape, q), real(shape, stream), bytes(size), bytes(size), bytes(4 * count)],
         expected=near,
     )
@@ -390,6 +434,20 @@ def add(shape: Shape) -> Case:
     )
 
 
+def mul(shape: Shape) -> Case:
+    y, x = numbers(shape, 1), numbers(shape, 2)
+    exact = seen(shape, y) * seen(shape, x)
+    near = Near(exact, 1e-6 * float(np.abs(exact).max()), 2**-15)
+    return Case("mul", [len(x)], [real(shape, y), real(shape, x)], expected=near)
+
+
+def soft_cap(shape: Shape) -> Case:
+    x, cap = numbers(shape), [0.7, 3.0, 30.0, 50.0][shape.rows % 4]
+    exact = cap * np.tanh(seen(shape, x) / cap)
+    near = Near(exact, 1e-6 * max(cap, 1.0), 1e-4 * max(cap, 1.0))
+    return Case("soft_cap", [len(x), real_bits(shape, cap)], [real(shape, x)], expected=near)
+
+
 def scale(shape: Shape) -> Case:
     x = numbers(shape)
     near = Near(seen(shape, x) * 0.75, 1e-5, 2**-15)
@@ -405,6 +463,7 @@ def argmax(shape: Shape) -> Case:
 FLOAT_ONLY = {"gemv_f32": gemv_f32, "row_f32": row_f32}
 MAKERS: dict[str, Callable[[Shape], Case]] = {
     "quantize_row": quantize_row,
+    "quantize_static": quantize_static,
     "gemv_i8": gemv_i8,
     "gemv_i4": gemv_i4,
     "gemv_i8_requant": gemv_i8_requant,
@@ -415,6 +474,8 @@ MAKERS: dict[str, Callable[[Shape], Case]] = {
     "rope": rope,
     "attention": attention,
     "add": add,
+    "mul": mul,
+    "soft_cap": soft_cap,
     "scale": scale,
     "softmax": in_place("softmax", softmax, 1e-6, 5e-4),
     "silu": in_place("silu", silu, 1e-6, 1e-3),
@@ -426,7 +487,9 @@ MAKERS: dict[str, Callable[[Shape], Case]] = {
     "relu": in_place("relu", lambda x: np.maximum(x, 0), 0, 0),
     "argmax": argmax,
 }
-CORES = ["gemv_i8", "gemv_i4", "gemv_i8_requant", "attention", "quantize_row", "silu_mul", "norm"]
+CORES = [
+    *("gemv_i8", "gemv_i4", "gemv_i8_requant", "attention", "quantize_row", "quantize_static", "silu_mul", "norm"),
+]
 """Kernels with assembly: they get more of the cases."""
 
 

@@ -20,7 +20,7 @@ KERNELS = HERE.parent.parent / "firmware_templates" / "kernels"
 KERNELS_IN_ORDER = """
     quantize_row gemv_i8 gemv_i4 gemv_f32 gemv_i8_requant row_i8 row_i4 row_f32 rmsnorm layernorm rope_angles rope
     cache_and_attention add scale softmax silu_mul gelu_tanh_mul silu gelu_tanh gelu_erf tanh relu argmax attention
-    nothing
+    nothing mul soft_cap quantize_static
 """
 KERNEL_IDS = {name: number for number, name in enumerate(KERNELS_IN_ORDER.split())}
 """As in cases.c."""
@@ -72,7 +72,7 @@ class Case:
 
     def encode(self) -> bytes:
         arguments = [argument & 0xFFFFFFFF for argument in self.arguments]
-        words = [KERNEL_IDS[self.kernel], self.repeats, *arguments, *[0] * (8 - len(arguments)), len(self.buffers)]
+        words = [KERNEL_IDS[self.kernel], self.repeats, *arguments, *[0] * (9 - len(arguments)), len(self.buffers)]
         body = struct.pack(f"<{len(words)}I", *words)
         for buffer in self.buffers:
             body += struct.pack("<I", len(buffer)) + buffer + bytes(-len(buffer) % 4)
@@ -118,18 +118,31 @@ def build_board(folder: Path, name: str) -> Path:
     board = BOARDS[name]
     program = folder / f"{name}.elf"
     sources = [HERE / "cases.c", HERE / "cases_board.c", *sorted(KERNELS.glob("*.c")), *sorted(KERNELS.glob("*.S"))]
-    link = [
-        "-nostartfiles",
-        "--specs=nano.specs",
-        "--specs=nosys.specs",
-        "-Wl,--gc-sections",
-        "-T",
-        str(HERE / "cases.ld"),
-    ]
-    places = [f"-Wl,--defsym=FLASH={board.flash:#x}", f"-Wl,--defsym=RAM={board.ram:#x}"]
-    flags = [*board.core, *STRICT, *WARNINGS, "-O2", *board.macros, f"-I{KERNELS}"]
-    _run(["arm-none-eabi-gcc", *flags, *map(str, sources), *link, *places, "-o", str(program)])
+    _link(board, [*WARNINGS, f"-I{KERNELS}"], sources, program)
     return program
+
+
+def _link(board: Board, flags: Sequence[str], sources: Sequence[Path], program: Path) -> None:
+    places = [f"-Wl,--defsym=FLASH={board.flash:#x}", f"-Wl,--defsym=RAM={board.ram:#x}", "-Wl,--gc-sections"]
+    link = ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", *places, "-T", str(HERE / "cases.ld")]
+    compile_flags = [*board.core, *STRICT, "-O2", *board.macros, *flags]
+    _run(["arm-none-eabi-gcc", *compile_flags, *map(str, sources), *link, "-o", str(program)])
+
+
+def build_model(folder: Path, name: str, model: Path) -> Path:
+    """steps.c with the generated model in folder `model`, for a board."""
+    board, program = BOARDS[name], folder / f"{name}.elf"
+    sources = [HERE / "steps.c", HERE / "cases_board.c", *model.glob("model_[sw]*.c"), *KERNELS.glob("*.[cS]")]
+    includes = [f"-I{place}" for place in (model, KERNELS.parent / "model", KERNELS)]
+    _link(board, [*WARNINGS, "-fno-strict-aliasing", *includes], sources, program)
+    return program
+
+
+def run_model(program: Path, name: str, tokens: Sequence[int], folder: Path) -> bytes:
+    """Logits of each token, as the board has them."""
+    (folder / "cases.bin").write_bytes(struct.pack(f"<{len(tokens)}I", *tokens))
+    _emulate(program, name, folder)
+    return (folder / "results.bin").read_bytes()
 
 
 def run_host(program: Path, cases: Sequence[Case], folder: Path) -> list[Result]:
@@ -141,10 +154,14 @@ def run_host(program: Path, cases: Sequence[Case], folder: Path) -> list[Result]
 def run_board(program: Path, name: str, cases: Sequence[Case], folder: Path, *, count: bool = False) -> list[Result]:
     """`count`: an instruction takes 1 ns of emulated time, so that ticks count them; slower."""
     (folder / "cases.bin").write_bytes(b"".join(case.encode() for case in cases))
-    command = ["qemu-system-arm", "-M", BOARDS[name].machine, "-display", "none", "-monitor", "none", "-serial", "none"]
-    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(program)]
-    _run(command + (["-icount", "shift=0"] if count else []), cwd=folder)
+    _emulate(program, name, folder, ["-icount", "shift=0"] if count else [])
     return list(_decode((folder / "results.bin").read_bytes()))
+
+
+def _emulate(program: Path, name: str, folder: Path, options: Sequence[str] = ()) -> None:
+    command = ["qemu-system-arm", "-M", BOARDS[name].machine, "-display", "none", "-monitor", "none", "-serial", "none"]
+    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(program), *options]
+    _run(command, cwd=folder)
 
 
 def _decode(answer: bytes) -> Iterator[Result]:

@@ -19,6 +19,7 @@ from edgeslm.firmware.image import Image, build_image
 from edgeslm.firmware.qemu import emulated, instructions
 from edgeslm.firmware_graph import step_graph
 from edgeslm.firmware_planning import FirmwareSizes, firmware_choices, tokenizer_of
+from edgeslm.firmware_stages import static_limits
 from edgeslm.formats.moments import open_moments
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.language_stages import weight_files_of
@@ -27,7 +28,7 @@ from edgeslm.target import load_target
 from edgeslm.tokenizer.table import compile_table
 
 if TYPE_CHECKING:
-    from edgeslm.backends import MomentsOf
+    from edgeslm.backends import LimitsOf, MomentsOf
 
 MODEL = Path(__file__).parents[3] / "shared" / "models" / "stories260k"
 
@@ -55,21 +56,31 @@ class StoriesImages:
         self._built = cache(self._build)
 
     def make(
-        self, target: str, scheme: str, context: int, kv_cache: KvCache = "float32", moments: Path | None = None
+        self, target: str, scheme: str, context: int, kv_cache: KvCache = "float32", seen: Path | None = None
     ) -> Made:
-        """The generated C. int4 is rounded by `moments`, if there are any."""
-        return self._made(target, scheme, context, kv_cache, moments)
+        """The generated C. `seen` in calibration: moments for int4, which else is rounded plainly, or magnitudes for
+        int8-static, whose ranges else are all the same."""
+        return self._made(target, scheme, context, kv_cache, seen)
 
-    def _make(self, target: str, scheme: str, context: int, kv_cache: KvCache, moments: Path | None) -> Made:
-        out = self._folder / f"{target}-{scheme}-{context}-{kv_cache}{'-calibrated' if moments else ''}"
+    def _make(self, target: str, scheme: str, context: int, kv_cache: KvCache, seen: Path | None) -> Made:
+        out = self._folder / f"{target}-{scheme}-{context}-{kv_cache}{'-calibrated' if seen else ''}"
         out.mkdir()
-        if moments is None:
-            return self._write(target, scheme, context, kv_cache, None, out)
-        with open_moments(moments) as known:
-            return self._write(target, scheme, context, kv_cache, known, out)
+        static = scheme == "int8-static"
+        if seen is None:
+            return self._write(target, scheme, context, kv_cache, None, (lambda _: 8.0) if static else None, out)
+        with open_moments(seen) as known:
+            moments, limits = (None, static_limits(known)) if static else (known, None)
+            return self._write(target, scheme, context, kv_cache, moments, limits, out)
 
     def _write(
-        self, target: str, scheme: str, context: int, kv_cache: KvCache, moments: MomentsOf | None, out: Path
+        self,
+        target: str,
+        scheme: str,
+        context: int,
+        kv_cache: KvCache,
+        moments: MomentsOf | None,
+        limits: LimitsOf | None,
+        out: Path,
     ) -> Made:
         checkpoint, device = self.checkpoint, load_target(target)
         decoder, generation = checkpoint.decoder, checkpoint.generation
@@ -79,7 +90,7 @@ class StoriesImages:
         plan = QuantPlan(target, "cortexm", scheme, choices, (), (), (context,), 0, 0, kv_cache=kv_cache)
         with SafetensorsWeights(*weight_files_of(checkpoint)) as weights:
             graph = plan_constants(step_graph(decoder, context, weights), choices)
-            planned = program_language(graph, kv_cache, variant, moments)
+            planned = program_language(graph, kv_cache, variant, moments, limits)
             write_language(planned, decoder, checkpoint.name, plan, generation, self._table, out, "")
         budget = FirmwareSizes(checkpoint, context).budget(device, scheme, context, kv_cache)
         live = live_bytes(planned.memory.buffers)

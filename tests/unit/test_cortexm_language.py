@@ -1,8 +1,9 @@
-"""Decoders of every family as generated C, run on the host: the logits of the same decoder in numpy."""
+"""Decoders of every family as generated C, run on the host: PyTorch's logits, and those of the decoder in numpy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,32 +12,35 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeslm.artifacts import GenerationSpec, KvCache, QuantPlan
+from edgeslm.artifacts import GenerationSpec, KvCache, QuantPlan, Samples
+from edgeslm.backends import LimitsOf
 from edgeslm.backends.cortexm.host import HostLanguage, compile_kernels
 from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.memory import BEFORE, TEXT, live_bytes
-from edgeslm.backends.cortexm.packing import Layout
+from edgeslm.backends.cortexm.packing import FIXED_ONE, Layout
 from edgeslm.backends.cortexm.variant import Variant
-from edgeslm.errors import UnsupportedError, UnsupportedOpError
+from edgeslm.errors import InternalError, UnsupportedError, UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
+from edgeslm.export.language_reference import input_magnitudes
 from edgeslm.firmware.wire import MOST_REQUEST
 from edgeslm.firmware_graph import step_graph
-from edgeslm.firmware_planning import FirmwareSizes, firmware_choices, tokenizer_of
+from edgeslm.firmware_planning import FirmwareSizes, firmware_choices
+from edgeslm.firmware_stages import static_limits
+from edgeslm.formats.moments import open_moments
+from edgeslm.formats.samples import write_samples
+from edgeslm.ir.nodes import Unary
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.target import load_target
+from edgeslm.tokenizer.read import read_specification
 from edgeslm.tokenizer.table import compile_table
-from tests.decoders import Made, kept_in
+from tests.decoders import CASES, Made, kept_in, pytorch_logits
+from tests.firmware.host_program import require_tool
+from tests.firmware.kernel_programs import build_model, run_model
 from tests.unit.decoder_reference import run
 
 TOKENS = 24
 ROWS, FIXED = Variant(Layout.ROWS), Variant(Layout.ROWS, fixed=True)
 Kernels = Callable[[Variant], Path]
-COMPUTED = (
-    *("llama-512", "llama-biases", "mistral", "qwen2-window", "qwen2-yarn", "qwen3"),
-    *("phi-norms", "phi3", "gemma-untied", "gemma3", "gpt2"),
-)
-"""Ties, biases, windows in all layers and in some, scaled rotations, norms of heads, parallel blocks, gates of both
-kinds, scaled embeddings, two rotations, learned positions."""
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +53,27 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     return cache(lambda variant: compile_kernels(variant, tmp_path_factory.mktemp("kernels")))
 
 
+table_of = cache(lambda tokenizer: compile_table(read_specification(tokenizer, "tokenizer.json")))
+"""Most cases have one tokenizer."""
+
+
 class Built:
     """A random decoder as C; `engine` runs it."""
 
     def __init__(
-        self, folder: Path, kernels: Path, out: Path, variant: Variant, scheme: str, kv_cache: KvCache, context: int
+        self,
+        folder: Path,
+        kernels: Path,
+        out: Path,
+        variant: Variant,
+        scheme: str,
+        kv_cache: KvCache,
+        context: int,
+        limits: LimitsOf | None,
     ) -> None:
         from safetensors.numpy import load_file
+
+        self.folder = folder
 
         checkpoint = open_checkpoint(str(folder))
         assert checkpoint.decoder is not None
@@ -64,9 +82,9 @@ class Built:
             name: value.astype(np.float32) for name, value in load_file(folder / "model.safetensors").items()
         }
         choices = firmware_choices(checkpoint, scheme)
-        graph = plan_constants(step_graph(self.decoder, context, self.weights.__getitem__), choices)
-        self.program = program_language(graph, kv_cache, variant)
-        table = compile_table(tokenizer_of(checkpoint))
+        self.graph = plan_constants(step_graph(self.decoder, context, self.weights.__getitem__), choices)
+        self.program = program_language(self.graph, kv_cache, variant, limits=limits)
+        table = table_of((folder / "tokenizer.json").read_bytes())
         plan = QuantPlan("mps2-an386", "cortexm", scheme, choices, (), (), (context,), 0, 0, kv_cache=kv_cache)
         self.compiled = write_language(
             self.program, self.decoder, "a */ b", plan, GenerationSpec(1, (2,), add_bos=True), table, out, "0"
@@ -91,11 +109,16 @@ def build(made: Made, kernels: Kernels, tmp_path: Path) -> Iterator[Build]:
     opened: list[Built] = []
 
     def make(
-        case: str, variant: Variant = ROWS, scheme: str = "fp32", kv_cache: KvCache = "float32", context: int = TOKENS
+        case: str,
+        variant: Variant = ROWS,
+        scheme: str = "fp32",
+        kv_cache: KvCache = "float32",
+        context: int = TOKENS,
+        limits: LimitsOf | None = None,
     ) -> Built:
         out = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         out.mkdir()
-        opened.append(Built(made(case), kernels(variant), out, variant, scheme, kv_cache, context))
+        opened.append(Built(made(case), kernels(variant), out, variant, scheme, kv_cache, context, limits))
         return opened[-1]
 
     yield make
@@ -114,13 +137,15 @@ def cosine(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(((found * expected).sum(axis=1) / lengths).mean())
 
 
-@pytest.mark.parametrize("case", COMPUTED)
-def test_a_family_computes_what_numpy_does(case: str, build: Build) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_a_family_computes_what_pytorch_does(case: str, build: Build) -> None:
+    """Every step, in float32. Cores without an FPU have kernels for all of it as well."""
     built = build(case)
     tokens = built.tokens()
-    assert far(built.logits(tokens), built.expected(tokens)) < 1e-4
-    memory = built.program.memory
-    assert memory.bytes <= 1.10 * live_bytes(memory.buffers)
+    assert far(built.logits(tokens), pytorch_logits(built.folder, tokens)) < 1e-4
+    choices = firmware_choices(open_checkpoint(str(built.folder)), "int8")
+    for program in (built.program, program_language(plan_constants(built.graph, choices), "int8", FIXED)):
+        assert program.memory.bytes <= 1.10 * live_bytes(program.memory.buffers)
 
 
 @pytest.mark.parametrize(("kv_cache", "most"), [("float16", 0.01), ("int8", 0.15)])
@@ -141,10 +166,64 @@ def test_integers_are_near_and_layouts_are_equal(scheme: str, least: float, buil
         np.testing.assert_array_equal(found[0], other)
 
 
-def test_fixed_point_is_near(build: Build) -> None:
-    built = build("llama-512", FIXED, "int8")
+def test_static_ranges_are_those_of_what_was_seen(made: Made, build: Build, tmp_path: Path) -> None:
+    """In all layouts, and without an FPU; a range that is far too small shows that it is used."""
+    checkpoint = open_checkpoint(str(made("gemma2")))
+    tokens = np.random.default_rng(0).integers(0, 131, TOKENS).astype(np.int32)
+    seen, texts = tmp_path / "seen", tmp_path / "texts"
+    seen.mkdir()
+    texts.mkdir()
+    write_samples(texts / "t.npz", [{"tokens": tokens}])
+    counted = input_magnitudes(checkpoint, Samples(texts, "", "some", 1, arrays="t.npz"), seen)
+    with open_moments(counted.path) as counts:
+        limits = static_limits(counts)
+        variants = (*(Variant(layout) for layout in Layout), FIXED)
+        *same, fixed = [build("gemma2", variant, "int8-static", limits=limits) for variant in variants]
+        narrow = build("gemma2", ROWS, "int8-static", limits=lambda name: 0.3)
+    expected = same[0].expected(list(tokens))
+    found = [one.logits(list(tokens)) for one in same]
+    assert cosine(found[0], expected) > 0.998
+    assert cosine(fixed.logits(list(tokens)), expected) > 0.998
+    assert cosine(narrow.logits(list(tokens)), expected) < 0.99
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+    schedule = (same[0].compiled.root / "model_schedule.c").read_text()
+    assert "edgeslm_quantize_static(normed_q, normed, layer->normed_limit, 48u, 0u);" in schedule
+
+
+def test_a_range_that_was_never_seen_is_a_bug() -> None:
+    with pytest.raises(InternalError, match=r"flows into a\.weight"):
+        static_limits(lambda name: None)("a.weight")
+
+
+@pytest.mark.parametrize("case", ["llama-512", "mistral-whole", "gemma2"])
+def test_fixed_point_is_near(case: str, build: Build) -> None:
+    """Gates of SiLU, ReLU and GELU; scores and logits with caps."""
+    built = build(case, FIXED, "int8")
     tokens = built.tokens()
     assert cosine(built.logits(tokens), built.expected(tokens)) > 0.998
+
+
+@pytest.mark.parametrize(
+    ("case", "board", "variant", "kv_cache"),
+    [
+        ("gemma2", "m4", Variant(Layout.PAIRS), "int8"),
+        ("llama-wide-heads", "m3", FIXED, "float32"),
+    ],
+)
+def test_a_board_gives_the_hosts_logits_bit_for_bit(
+    case: str, board: str, variant: Variant, kv_cache: KvCache, build: Build, tmp_path: Path
+) -> None:
+    """Caps of scores and logits, windows, gates of the error function."""
+    require_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi")
+    require_tool("qemu-system-arm", "qemu-system-arm")
+    built = build(case, variant, "int8", kv_cache)
+    tokens = built.tokens()
+    expected = built.logits(tokens)
+    found = run_model(build_model(tmp_path, board, built.compiled.root), board, tokens, tmp_path)
+    kind = np.int32 if variant.fixed else np.float32
+    logits = np.frombuffer(found, kind).astype(np.float32) / np.float32(FIXED_ONE if variant.fixed else 1)
+    np.testing.assert_array_equal(logits.reshape(expected.shape), expected)
 
 
 def test_a_prompt_at_once_and_going_back(build: Build) -> None:
@@ -156,11 +235,12 @@ def test_a_prompt_at_once_and_going_back(build: Build) -> None:
 
 
 def test_what_has_no_kernel_is_refused_with_its_layer(build: Build) -> None:
-    with pytest.raises(UnsupportedOpError, match=r"caps attention scores") as raised:
-        build("gemma2")
+    graph = build("phi").graph  # its feed-forward has an activation, and no gate
+    place, found = next((place, one) for place, one in enumerate(graph.nodes) if isinstance(one.kind, Unary))
+    changed = (*graph.nodes[:place], replace(found, kind=Unary("exp")), *graph.nodes[place + 1 :])
+    with pytest.raises(UnsupportedOpError, match="exp has no kernel") as raised:
+        program_language(replace(graph, nodes=changed), "float32", ROWS)
     assert "layers.0" in (raised.value.layer or "")
-    with pytest.raises(UnsupportedOpError, match="gates of gelu have no kernel"):
-        build("llama-wide-heads")
     with pytest.raises(UnsupportedError, match="not as float16"):
         build("llama-512", FIXED, "int8", "float16")
     with pytest.raises(UnsupportedOpError, match="takes no float32 matrices"):

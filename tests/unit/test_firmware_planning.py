@@ -69,6 +69,10 @@ def test_flags_change_the_memories() -> None:
     assert half.ram["kv cache"] * 2 == usual.ram["kv cache"]
     assert small.ram["kv cache"] == usual.ram["kv cache"] * (8 + 4) // 32
     assert budget(context=128, scheme="int4").flash["weights"] < 0.7 * usual.flash["weights"]
+    static = budget(context=128, scheme="int8-static")
+    limits = 5 * 4 + 1  # of what flows into a layer's matrices, and into the output layer
+    assert static.flash["weights"] == usual.flash["weights"] + 4 * limits
+    assert static.ram == usual.ram
 
 
 def test_what_does_not_fit_says_by_how_much_and_what_would() -> None:
@@ -100,7 +104,7 @@ def test_flash_that_is_too_small_asks_for_smaller_weights(tmp_path: Path) -> Non
 
 
 def test_what_microcontrollers_do_not_take() -> None:
-    with pytest.raises(UnsupportedSchemeError, match="microcontrollers take fp32, int8, int4"):
+    with pytest.raises(UnsupportedSchemeError, match="microcontrollers take fp32, int8, int8-static, int4"):
         decide(scheme="fp16")
     with pytest.raises(UnsupportedOpError, match="takes no float32 matrices"):
         decide("mps2-an385", scheme="fp32")

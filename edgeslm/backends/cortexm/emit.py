@@ -232,11 +232,13 @@ def _texts(call: Call) -> Iterator[str]:
 
 def _attention_object(shape: AttentionShape, config: Configuration) -> list[str]:
     scale = _float(shape.scale * math.log2(math.e))
+    cap = [] if shape.cap is None else [f"    .score_cap = EDGESLM_REAL({_float(shape.cap * math.log2(math.e))}),"]
     return [
         "static const edgeslm_attention_shape attention = {",
         f"    .heads = {shape.heads}u, .kv_heads = {shape.kv_heads}u, .head_dim = {shape.head_dim}u,",
         f"    .cache = {config.cache}, .context = {config.context}u,",
         f"    .score_scale = EDGESLM_REAL({scale}), /* with log2(e) */",
+        *cap,
         "};",
         "",
     ]

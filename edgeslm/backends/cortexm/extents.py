@@ -14,6 +14,7 @@ FOURS = "EDGESLM_FOURS"
 GEMV = (3, 4)
 EXTENTS: dict[str, tuple[int, ...]] = {
     "edgeslm_quantize_row": (2,),
+    "edgeslm_quantize_static": (3,),
     "edgeslm_gemv_i8": GEMV,
     "edgeslm_gemv_i4": GEMV,
     "edgeslm_gemv_f32": GEMV,
@@ -26,8 +27,11 @@ EXTENTS: dict[str, tuple[int, ...]] = {
     "edgeslm_rope": (3, 4),
     "edgeslm_cache_store": (),
     "edgeslm_attention": (),
+    "edgeslm_capped_attention": (),
     "edgeslm_add": (2,),
+    "edgeslm_mul": (2,),
     "edgeslm_scale": (2,),
+    "edgeslm_soft_cap": (2,),
     "edgeslm_softmax": (1,),
     "edgeslm_silu_mul": (3,),
     "edgeslm_gelu_tanh_mul": (3,),

@@ -27,7 +27,7 @@ from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError, UnsupportedError
 
 if TYPE_CHECKING:
-    from edgeslm.backends import MomentsOf
+    from edgeslm.backends import LimitsOf, MomentsOf
     from edgeslm.ir.graph import Graph
 
 CACHES: dict[KvCache, CacheFormat] = {
@@ -55,11 +55,16 @@ class LanguageProgram:
 
 
 def program_language(
-    graph: Graph, kv_cache: KvCache, variant: Variant, moments: MomentsOf | None = None, text_bytes: int = 0
+    graph: Graph,
+    kv_cache: KvCache,
+    variant: Variant,
+    moments: MomentsOf | None = None,
+    limits: LimitsOf | None = None,
+    text_bytes: int = 0,
 ) -> LanguageProgram:
     """Calls and sizes of a decoder's step. Weights, and the moments of what flows into their layers, are read when the
-    C is written. `text_bytes`: what the tokenizer works in; cache and arena are free until a prompt is entered, and
-    the arena grows by what is missing.
+    C is written. `limits` of what flows into them are given for static ranges. `text_bytes`: what the tokenizer works
+    in; cache and arena are free until a prompt is entered, and the arena grows by what is missing.
 
     Raises UnsupportedError and UnsupportedOpError for what no kernel computes.
     """
@@ -68,7 +73,7 @@ def program_language(
             "a core without an FPU keeps keys and values as fixed-point numbers or int8, not as float16",
             "--kv-cache int8, or leave it out",
         )
-    program = write_program(graph, variant, moments or _no_moments)
+    program = write_program(graph, variant, moments or _no_moments, limits)
     shape, context = program.attention, cache_rows(graph)
     if shape is None:
         raise InternalError(f"graph {graph.name} is built as a language model's step, and has no attention")

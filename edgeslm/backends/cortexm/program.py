@@ -82,7 +82,7 @@ class Field:
     """One of a struct's: a pointer to an array, or a number."""
 
     name: str
-    type: Literal["const uint32_t *", "const edgeslm_real *", "const edgeslm_frequency *", "uint32_t"]
+    type: Literal["const uint32_t *", "const edgeslm_real *", "const edgeslm_frequency *", "uint32_t", "edgeslm_real"]
     comment: str
 
 
@@ -111,12 +111,13 @@ class Part:
 
 @dataclass(frozen=True)
 class AttentionShape:
-    """Of all layers: query heads, key and value heads, their dimensions, and what scores are multiplied by."""
+    """Of all layers: query heads, key and value heads, their dimensions, what scores are multiplied by, their cap."""
 
     heads: int
     kv_heads: int
     head_dim: int
     scale: float
+    cap: float | None = None
 
 
 @dataclass(frozen=True)

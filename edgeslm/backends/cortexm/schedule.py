@@ -32,9 +32,10 @@ from edgeslm.ir import nodes
 from edgeslm.ir.graph import Constant, Graph, Node
 
 if TYPE_CHECKING:
-    from edgeslm.backends import MomentsOf
+    from edgeslm.backends import LimitsOf, MomentsOf
 
 GATES = {"silu": "edgeslm_silu_mul", "gelu_tanh": "edgeslm_gelu_tanh_mul"}
+"""Of one kernel; other gates are a UNARY one and a product."""
 UNARY = {
     "silu": "edgeslm_silu",
     "gelu": "edgeslm_gelu_erf",
@@ -52,13 +53,13 @@ EMBEDDING, OUTPUT = "Embedding", "Output layer"
 HINT = "a model of another family, or a target that runs Linux"
 
 
-def write_program(graph: Graph, variant: Variant, moments: MomentsOf) -> Program:
+def write_program(graph: Graph, variant: Variant, moments: MomentsOf, limits: LimitsOf | None = None) -> Program:
     """`moments` are those of what flows into a checkpoint's parameter's layer, or None; with all values they are read
-    when the C is written.
+    when the C is written. `limits` are given where activations are quantized for static ranges.
 
     Raises UnsupportedOpError, with node and layer, for what no kernel computes.
     """
-    return _GraphWriter(graph, variant, moments).write()
+    return _GraphWriter(graph, variant, moments, limits).write()
 
 
 @dataclass
@@ -66,6 +67,7 @@ class _GraphWriter:
     graph: Graph
     variant: Variant
     moments: MomentsOf
+    limits: LimitsOf | None = None
     parts: list[PartWriter] = field(default_factory=list)
     weights: dict[str, tuple[Matrix, Weight]] = field(default_factory=dict)  # shared ones, by constant
     angles: dict[tuple[tuple[float, ...], float], Use] = field(default_factory=dict)
@@ -157,7 +159,8 @@ class _GraphWriter:
         def moments() -> Floats | None:
             return self.moments(parameters[0]) if parameters else None
 
-        matrix = Matrix(parameters, form, constant.read, offsets.read if offsets else None, moments)
+        limit = self.limits(parameters[0]) if self.limits and parameters and precision == "int8" else None
+        matrix = Matrix(parameters, form, constant.read, offsets.read if offsets else None, moments, limit)
         weight = self.part.matrix(matrix, field_name(parameters or (name,)))
         if self.part.shared and bias is None:
             self.weights[name] = matrix, weight
@@ -257,8 +260,6 @@ def _rotary(writer: _GraphWriter, node: Node) -> None:
 def _attention(writer: _GraphWriter, node: Node) -> None:
     kind, part = node.kind, writer.part
     assert isinstance(kind, nodes.CachedAttention)
-    if kind.cap is not None:
-        raise _unsupported(node, "no kernel caps attention scores")
     query, keys, values, _ = node.inputs
     part.call("edgeslm_cache_store", "state->keys[l]", writer.use(keys), "&attention", "position")
     part.call("edgeslm_cache_store", "state->values[l]", writer.use(values), "&attention", "position")
@@ -267,7 +268,8 @@ def _attention(writer: _GraphWriter, node: Node) -> None:
     mixed = writer.replace(node, query)
     caches = ("state->keys[l]", "state->values[l]")
     first = _first_seen(writer, kind.window, context)
-    part.call("edgeslm_attention", mixed, mixed, *caches, scores, "&attention", first, "position + 1u")
+    kernel = "edgeslm_attention" if kind.cap is None else "edgeslm_capped_attention"
+    part.call(kernel, mixed, mixed, *caches, scores, "&attention", first, "position + 1u")
 
 
 def _first_seen(writer: _GraphWriter, window: int | None, context: int) -> str:
@@ -286,7 +288,11 @@ def _gated(writer: _GraphWriter, node: Node) -> None:
     kind, (gate, x) = node.kind, node.inputs
     assert isinstance(kind, nodes.Gated)
     if kind.activation not in GATES:
-        raise _unsupported(node, f"gates of {kind.activation} have no kernel; {', '.join(GATES)} have one")
+        function, count = _activation(node, kind.activation), writer.count(gate)
+        y = writer.replace(node, gate)
+        writer.part.call(function, y, count)
+        writer.part.call("edgeslm_mul", y, writer.use(x), count)
+        return
     place = gate if writer.buffers.is_last_reader(node, gate) else x
     y = writer.replace(node, place)
     writer.part.call(GATES[kind.activation], y, writer.use(gate), writer.use(x), writer.count(x))
@@ -295,10 +301,16 @@ def _gated(writer: _GraphWriter, node: Node) -> None:
 def _unary(writer: _GraphWriter, node: Node) -> None:
     kind = node.kind
     assert isinstance(kind, nodes.Unary)
-    if kind.function not in UNARY:
-        raise _unsupported(node, f"{kind.function} has no kernel; {', '.join(UNARY)} have one")
+    function = _activation(node, kind.function)
     y = writer.replace(node, node.inputs[0])
-    writer.part.call(UNARY[kind.function], y, writer.count(node.name))
+    writer.part.call(function, y, writer.count(node.name))
+
+
+def _activation(node: Node, function: str) -> str:
+    """Its kernel, in place."""
+    if function not in UNARY:
+        raise _unsupported(node, f"{function} has no kernel; {', '.join(UNARY)} have one")
+    return UNARY[function]
 
 
 def _sum(writer: _GraphWriter, node: Node) -> None:
@@ -326,9 +338,7 @@ def _soft_cap(writer: _GraphWriter, node: Node) -> None:
     kind, count = node.kind, writer.count(node.name)
     assert isinstance(kind, nodes.SoftCap)
     y = writer.replace(node, node.inputs[0])
-    writer.part.call("edgeslm_scale", y, _real(1 / kind.cap), count)
-    writer.part.call("edgeslm_tanh", y, count)
-    writer.part.call("edgeslm_scale", y, _real(kind.cap), count)
+    writer.part.call("edgeslm_soft_cap", y, _real(kind.cap), count)
 
 
 def _reject(writer: _GraphWriter, node: Node) -> None:
@@ -381,7 +391,7 @@ def attention_shape(graph: Graph) -> AttentionShape | None:
     for _, node in found:
         kind = node.kind
         assert isinstance(kind, nodes.CachedAttention)
-        shapes.append(AttentionShape(kind.heads, kind.kv_heads, kind.head_dim, kind.scale))
+        shapes.append(AttentionShape(kind.heads, kind.kv_heads, kind.head_dim, kind.scale, kind.cap))
         if shapes[-1] != shapes[0]:
             raise _unsupported(node, "its heads are not those of the layers before it")
     if [part for part, _ in found] != list(range(1, layer_count(graph) + 1)):

@@ -20,13 +20,15 @@ Values = Callable[[], Floats]
 
 @dataclass(frozen=True)
 class Matrix:
-    """What a matrix is and where its values come from: the checkpoint's `parameters`; `moments` are of its inputs."""
+    """What a matrix is and where its values come from: the checkpoint's `parameters`; `moments` are of its inputs.
+    `limit`: the greatest magnitude that they are quantized for; None for that of each row."""
 
     parameters: tuple[str, ...]
     form: MatrixFormat
     weights: Values
     bias: Values | None = None
     moments: Callable[[], Floats | None] = field(default=lambda: None)
+    limit: float | None = None
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ class PartWriter:
     arrays: list[Array] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
-    _quantized: dict[tuple[Use, int, int], Use] = field(default_factory=dict)
+    _quantized: dict[tuple[Use, int, int, float | None], Use] = field(default_factory=dict)
 
     # ---- What calls are made of ----
 
@@ -112,6 +114,13 @@ class PartWriter:
         self.values.append(f"{value}u")
         return Weight(name, self.shared)
 
+    def real_number(self, name: str, value: float, comment: str) -> Weight:
+        """A real of this layer's."""
+        name = self._free(name)
+        self.fields.append(Field(name, "edgeslm_real", comment))
+        self.values.append(f"EDGESLM_REAL({value:.9g})")
+        return Weight(name, self.shared)
+
     # ---- Operations ----
 
     def linear(self, y: Use, matrix: Matrix, weight: Weight, x: Use, *, add: bool = False) -> None:
@@ -122,7 +131,7 @@ class PartWriter:
         if form.precision == "fp32":
             self.call("edgeslm_gemv_f32", y, weight, x, form.rows, form.columns, mode)
             return
-        quantized = self._quantize(x, form.columns, form.group)
+        quantized = self._quantize(x, form.columns, form.group, matrix.limit)
         if form.precision == "int4":
             self.call("edgeslm_gemv_i4", y, weight, quantized, form.rows, form.columns, form.group, mode)
         else:
@@ -138,16 +147,20 @@ class PartWriter:
         else:
             self.call("edgeslm_row_i8", y, weight, index, form.columns, matrix.mode)
 
-    def _quantize(self, x: Use, columns: int, group: int) -> Use:
+    def _quantize(self, x: Use, columns: int, group: int, limit: float | None) -> Use:
         """The same row is quantized once for all matrices that read it."""
-        known = self._quantized.get((x, columns, group))
+        known = self._quantized.get((x, columns, group, limit))
         if known is not None:
             return known
         size = packing.quantized_bytes(columns, self.variant.layout, group)
         shape = f"({columns}), quantized" + (f", sums of {group}" if group else "")
         quantized = self._activation(f"{x.name}_q", "quantized", size, shape)
-        self.call("edgeslm_quantize_row", quantized, x, columns, group)
-        self._quantized[x, columns, group] = quantized
+        if limit is None:
+            self.call("edgeslm_quantize_row", quantized, x, columns, group)
+        else:
+            most = self.real_number(f"{x.name}_limit", limit, f"greatest |{x.name}| that its int8 stands for")
+            self.call("edgeslm_quantize_static", quantized, x, most, columns, group)
+        self._quantized[x, columns, group, limit] = quantized
         return quantized
 
     def _activation(self, name: str, kind: Any, size: int, shape: str) -> Use:
