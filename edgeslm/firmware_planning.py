@@ -188,7 +188,7 @@ class FirmwareSizes:
 
     def budget(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> FirmwareBudget:
         planned = self.program(target, scheme, context, kv_cache)
-        return firmware_budget(target, planned, find_scheme(scheme).linear, len(self.table), STACK_BYTES)
+        return firmware_budget(target, planned, find_scheme(scheme).linear, kv_cache, len(self.table), STACK_BYTES)
 
 
 def text_bytes_of(table: bytes) -> int:

@@ -52,12 +52,13 @@ def save(
         _write(folder / name, "".join(f"{utterance.text}\t{utterance.call}\n" for utterance in spread))
 
 
-def install(folder: Path, table: str) -> None:
-    """Copy a trained folder to where edgeslm has its demos, with the model card that states `table`."""
+def install(folder: Path, table: str, seed: int) -> None:
+    """Copy a trained folder to where edgeslm has its demos, with the model card that states `table` and seed."""
     if INSTALLED.exists():
         shutil.rmtree(INSTALLED)
     shutil.copytree(folder, INSTALLED)
-    _write(INSTALLED / "README.md", CARD.read_text(encoding="utf-8").replace("{table}", table.rstrip()))
+    card = CARD.read_text(encoding="utf-8").replace("{table}", table.rstrip()).replace("{seed}", str(seed))
+    _write(INSTALLED / "README.md", card)
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeslm.artifacts import Precision
+from edgeslm.artifacts import KvCache, Precision
 from edgeslm.backends.cortexm.extents import FOURS, extent_macros
 from edgeslm.backends.cortexm.language import LanguageProgram
 from edgeslm.backends.cortexm.memory import Buffer
@@ -41,6 +41,9 @@ CODE_BYTES = {
 arm-none-eabi-gcc 12.2."""
 TAILS_BYTES = 700
 """Of code where rows are not all multiples of 4 (extents.py)."""
+
+INT8_CACHE_BYTES = {"fixed": 0, "plain": 500, "dsp": 850, "mve": 500}
+"""Of code for attention over an int8 cache."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,20 @@ class FirmwareBudget:
 
 
 def firmware_budget(
-    target: Target, planned: LanguageProgram, precision: Precision, tokenizer_bytes: int, stack_bytes: int
+    target: Target,
+    planned: LanguageProgram,
+    precision: Precision,
+    kv_cache: KvCache,
+    tokenizer_bytes: int,
+    stack_bytes: int,
 ) -> FirmwareBudget:
     """`precision` is that of most matrices."""
     program, variant = planned.program, choose_variant(target.cpu.isa)
     calls = [call for part in program.parts for call in part.calls]
-    code = CODE_BYTES[kind_of(variant), precision] + CALL_BYTES * len(calls)
+    kind = kind_of(variant)
+    code = CODE_BYTES[kind, precision] + CALL_BYTES * len(calls)
+    if kv_cache == "int8":
+        code += INT8_CACHE_BYTES[kind]
     if FOURS not in extent_macros(calls, program.attention):
         code += TAILS_BYTES
     return FirmwareBudget(
