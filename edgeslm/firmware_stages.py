@@ -17,7 +17,7 @@ from edgeslm.backends.cortexm.host import HostLanguage
 from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.bundle.firmware import Built
-from edgeslm.cache import code_digest, explain_full_disk
+from edgeslm.cache import StageCache, code_digest, explain_full_disk
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError, ToolFailedError
 from edgeslm.fidelity.language_score import OpenEngine
@@ -65,22 +65,7 @@ class FirmwareStages(LanguageStages):
 
     def image(self, compiled: CompiledModel, out: Path) -> Built:
         """Compile and link into folder `out`. Not kept: it takes seconds, and the toolchain is not ours to name."""
-        with explain_full_disk(out):
-            try:
-                image = build_image(self.target, compiled.root, out)
-            except ToolFailedError as error:  # its log lies where nothing stays
-                log = Path(shutil.copy(error.log, self.cache.folder / "image.log"))
-                raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
-        return Built(
-            elf=image.elf,
-            binary=image.binary,
-            hex=image.hex,
-            flash=image.memory.flash,
-            ram=image.memory.ram,
-            stack_bytes=STACK_BYTES,
-            compiler=image.compiler,
-            presets=presets_text([self.target], self.variant),
-        )
+        return build_bundled(self.cache, self.target, self.variant, compiled, out)
 
     @property
     def open_engine(self) -> OpenEngine:
@@ -90,10 +75,7 @@ class FirmwareStages(LanguageStages):
     @property
     def runner_key(self) -> tuple[object, ...]:
         """Kernels are no part of the generated C."""
-        templates = template_folder()
-        names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
-        names += ["model/edgeslm_model.h", "host/edgeslm_library.c"]
-        return (self.variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))
+        return kernels_key(self.variant)
 
     def _open(self, compiled: CompiledModel) -> HostLanguage:
         described = compiled.language
@@ -123,3 +105,31 @@ class FirmwareStages(LanguageStages):
                 generation = dataclasses.replace(generation, add_bos=False)
             name, parent, table = self.checkpoint.name, self.checkpoint.digest, compile_table(tokenizer)
             return write_language(program, self.decoder, name, self.plan, generation, table, out, parent)
+
+
+def build_bundled(cache: StageCache, target: Target, variant: Variant, compiled: CompiledModel, out: Path) -> Built:
+    """The image of the generated C, and what a bundle has beside it."""
+    with explain_full_disk(out):
+        try:
+            image = build_image(target, compiled.root, out)
+        except ToolFailedError as error:  # its log lies where nothing stays
+            log = Path(shutil.copy(error.log, cache.folder / "image.log"))
+            raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
+    return Built(
+        elf=image.elf,
+        binary=image.binary,
+        hex=image.hex,
+        flash=image.memory.flash,
+        ram=image.memory.ram,
+        stack_bytes=STACK_BYTES,
+        compiler=image.compiler,
+        presets=presets_text([target], variant),
+    )
+
+
+def kernels_key(variant: Variant) -> tuple[object, ...]:
+    """What the host's build of generated C depends on, beside that C."""
+    templates = template_folder()
+    names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
+    names += ["model/edgeslm_model.h", "model/edgeslm_encoder.h", "host/edgeslm_library.c"]
+    return (variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))

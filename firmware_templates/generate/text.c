@@ -19,10 +19,17 @@ static int open_table(void) {
 int32_t edgeslm_text_enter(uint32_t *ids, uint32_t most, const char *text, uint32_t bytes) {
   int status = open_table();
   if (status) return status;
+#if EDGESLM_MODEL_ENCODER
+  /* Between texts the arena is free. */
+  void *work = edgeslm_model_state.arena;
+  uint32_t work_bytes = sizeof edgeslm_model_state.arena;
+#else
   if (bytes == 0) return 0; /* no text is no word: an answer begins with the token that begins all */
   /* A prompt begins anew: what the cache holds of the last one is not needed, and its memory is free. */
-  return edgeslm_tokenizer_encode(&tokenizer, text, bytes, edgeslm_model_state.keys, sizeof edgeslm_model_state.keys, ids,
-                                  most);
+  void *work = edgeslm_model_state.keys;
+  uint32_t work_bytes = sizeof edgeslm_model_state.keys;
+#endif
+  return edgeslm_tokenizer_encode(&tokenizer, text, bytes, work, work_bytes, ids, most);
 }
 
 void edgeslm_text_begin(void) {

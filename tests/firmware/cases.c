@@ -75,6 +75,8 @@ static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
       shape.score_scale = REAL(a[7]);
       edgeslm_attention(b[0], b[1], b[2], b[3], b[4], &shape, a[5], a[6]);
       break;
+    case 26: edgeslm_unit_norm(b[0], a[0], EPSILON(a[1])); break;
+    case 27: edgeslm_pool(b[0], b[1], a[0], a[1], a[2]); break;
     case 25: break; /* nothing: what counting costs */
     default: return 1;
   }
