@@ -77,23 +77,12 @@ def decide_firmware(
     """
     if checkpoint.decoder is None:
         raise UnsupportedError(
-            f"{target.name} is a microcontroller: language models are built for it, and {checkpoint.name} is "
-            f"{'an encoder' if checkpoint.tokenizer else 'a plain module'}",
+            f"{target.name} is a microcontroller: models of text are built for it, and {checkpoint.name} is a plain "
+            "module",
             f"targets that run Linux: {', '.join(one.name for one in list_targets() if not one.is_firmware)}",
         )
     (context,) = lengths
-    if backend not in (None, BACKEND):
-        raise UnsupportedError(
-            f"{target.name} is a microcontroller: {backend} cannot be used on it", f"--backend {BACKEND}"
-        )
-    if converter is not None:
-        raise UnsupportedError(f"--converter {converter} is the tflite backend's", "leave out --converter")
-    chosen = find_scheme(scheme or DEFAULT_SCHEME)
-    if chosen.name not in SCHEMES:
-        raise UnsupportedSchemeError(
-            f"microcontrollers take {', '.join(SCHEMES)}, not {chosen.name}",
-            "int8 computes with int8 activations; int4 takes half the flash",
-        )
+    chosen = chosen_scheme(target, scheme, backend, converter)
     sizes = FirmwareSizes(checkpoint, context)
     budget = _kept(keep, sizes, target, chosen.name, context, kv_cache)
     if not budget.fits:
@@ -104,8 +93,8 @@ def decide_firmware(
         f"scheme {chosen.name} ({_title(chosen)}): " + ("as asked" if scheme else f"the default for {target.title}"),
         f"backend {BACKEND}: {target.title} runs no system; the model is compiled to C",
         f"kv cache: {context} tokens as {kv_cache}, {kib(ram['kv cache'])} KiB of RAM",
-        _memory("flash", flash, budget.flash_available),
-        _memory("RAM", ram, budget.ram_available),
+        describe_memory("flash", flash, budget.flash_available),
+        describe_memory("RAM", ram, budget.ram_available),
     )
     plan = QuantPlan(
         target=target.name,
@@ -141,7 +130,31 @@ def _title(scheme: Scheme) -> str:
     return scheme.title.replace(f"blocks of {scheme.group}", f"blocks of {DEFAULT_GROUP}")
 
 
-def _memory(kind: str, items: Mapping[str, int], available: int) -> str:
+def chosen_scheme(
+    target: Target,
+    scheme: str | None,
+    backend: str | None,
+    converter: str | None,
+    schemes: tuple[str, ...] = SCHEMES,
+) -> Scheme:
+    """The scheme of that name, one of `schemes`, or the default. Raises UnsupportedError for flags that a
+    microcontroller has no use for, UnsupportedSchemeError."""
+    if backend not in (None, BACKEND):
+        raise UnsupportedError(
+            f"{target.name} is a microcontroller: {backend} cannot be used on it", f"--backend {BACKEND}"
+        )
+    if converter is not None:
+        raise UnsupportedError(f"--converter {converter} is the tflite backend's", "leave out --converter")
+    chosen = find_scheme(scheme or DEFAULT_SCHEME)
+    if chosen.name not in schemes:
+        raise UnsupportedSchemeError(
+            f"microcontrollers take {', '.join(schemes)}, not {chosen.name}",
+            "int8 computes with int8 activations; int4 takes half the flash",
+        )
+    return chosen
+
+
+def describe_memory(kind: str, items: Mapping[str, int], available: int) -> str:
     each = ", ".join(f"{item} {kib(size)}" for item, size in items.items())
     return f"{kind}: {kib(sum(items.values()))} of {kib(available)} KiB ({each})"
 
@@ -209,7 +222,7 @@ def _no_weights(parameter: str) -> NDArray[np.float32]:
 def tokenizer_of(checkpoint: Checkpoint) -> Specification:
     """Raises UnsupportedError, CheckpointError: see tokenizer/."""
     if checkpoint.tokenizer is None or checkpoint.root is None:
-        raise InternalError(f"{checkpoint.name} is a language model without a tokenizer")
+        raise InternalError(f"{checkpoint.name} is a model of text without a tokenizer")
     path: Path = checkpoint.root / checkpoint.tokenizer.file
     return read_specification(path.read_bytes(), str(path))
 

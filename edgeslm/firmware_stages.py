@@ -17,7 +17,7 @@ from edgeslm.backends.cortexm.host import HostLanguage
 from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.bundle.firmware import IMAGES, Built, project_files
-from edgeslm.cache import code_digest
+from edgeslm.cache import StageCache, code_digest
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError, ToolFailedError
 from edgeslm.fidelity.language_score import OpenEngine
@@ -71,37 +71,7 @@ class FirmwareStages(LanguageStages):
 
     def image(self, compiled: CompiledModel) -> Built:
         """Compiled and linked. Raises MissingToolError, DoesNotFitError, ToolFailedError."""
-        templates = template_folder()
-        project = [str(path.relative_to(templates)) for path in project_files(self.target).values()]
-        key = [
-            compiled.digest,
-            self.target.model_dump(mode="json"),
-            self.variant.macros,
-            files_digest(templates, project),
-            code_digest("firmware"),
-            find_compiler().title,
-        ]
-        return self.cache.stage("image", key, Built, lambda out: self._link(compiled, out))
-
-    def _link(self, compiled: CompiledModel, out: Path) -> Built:
-        try:
-            image = build_image(self.target, compiled.root, out)
-        except ToolFailedError as error:  # its log lies where nothing stays
-            log = Path(shutil.copy(error.log, self.cache.folder / "image.log"))
-            raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
-        for path in out.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name not in IMAGES:
-                path.unlink()
-        return Built(
-            root=out,
-            flash=image.memory.flash,
-            ram=image.memory.ram,
-            stack_bytes=STACK_BYTES,
-            compiler=image.compiler,
-            presets=presets_text([self.target], self.variant),
-        )
+        return image_stage(self.cache, self.target, self.variant, compiled)
 
     @property
     def open_engine(self) -> OpenEngine:
@@ -111,10 +81,7 @@ class FirmwareStages(LanguageStages):
     @property
     def runner_key(self) -> tuple[object, ...]:
         """Kernels are no part of the generated C."""
-        templates = template_folder()
-        names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
-        names += ["model/edgeslm_model.h", "host/edgeslm_library.c"]
-        return (self.variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))
+        return kernels_key(self.variant)
 
     def _open(self, compiled: CompiledModel) -> HostLanguage:
         described = compiled.language
@@ -161,3 +128,48 @@ def static_limits(counts: MomentsOf) -> LimitsOf:
         return static_limit(found)
 
     return limit
+
+
+def image_stage(cache: StageCache, target: Target, variant: Variant, compiled: CompiledModel) -> Built:
+    """The image of the generated C, and what a bundle has beside it. Raises MissingToolError, DoesNotFitError,
+    ToolFailedError."""
+    templates = template_folder()
+    project = [str(path.relative_to(templates)) for path in project_files(target).values()]
+    key = [
+        compiled.digest,
+        target.model_dump(mode="json"),
+        variant.macros,
+        files_digest(templates, project),
+        code_digest("firmware"),
+        find_compiler().title,
+    ]
+    return cache.stage("image", key, Built, lambda out: _link(cache, target, variant, compiled, out))
+
+
+def _link(cache: StageCache, target: Target, variant: Variant, compiled: CompiledModel, out: Path) -> Built:
+    try:
+        image = build_image(target, compiled.root, out)
+    except ToolFailedError as error:  # its log lies where nothing stays
+        log = Path(shutil.copy(error.log, cache.folder / "image.log"))
+        raise ToolFailedError(error.command, error.status, log, last_lines(log)) from None
+    for path in out.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in IMAGES:
+            path.unlink()
+    return Built(
+        root=out,
+        flash=image.memory.flash,
+        ram=image.memory.ram,
+        stack_bytes=STACK_BYTES,
+        compiler=image.compiler,
+        presets=presets_text([target], variant),
+    )
+
+
+def kernels_key(variant: Variant) -> tuple[object, ...]:
+    """What the host's build of generated C depends on, beside that C."""
+    templates = template_folder()
+    names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
+    names += ["model/edgeslm_model.h", "model/edgeslm_encoder.h", "host/edgeslm_library.c"]
+    return (variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))

@@ -33,7 +33,9 @@ from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.firmware.toolchain import find_compiler
-from edgeslm.firmware_planning import decide_firmware
+from edgeslm.firmware_encoder_planning import decide_encoder
+from edgeslm.firmware_encoder_stages import EncoderStages
+from edgeslm.firmware_planning import chosen_scheme, decide_firmware
 from edgeslm.firmware_stages import FirmwareStages
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.language_planning import decide_language, find_kv_cache
@@ -92,7 +94,8 @@ class Decision:
 
 
 def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
-    """Decide and do nothing. What `cache` holds already is not worked out again."""
+    """Decide and do nothing, but that an encoder for a microcontroller is exported to know what it takes. What `cache`
+    holds already is not worked out again."""
     target = load_target(request.target)
     checkpoint = open_checkpoint(request.model)
     if checkpoint.decoder is None:
@@ -113,6 +116,11 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
         calibration, scoring = _texts(request)
     asked = (request.scheme, request.backend, find_converter(request.converter))
     decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
+    if target.is_firmware and checkpoint.decoder is None and checkpoint.tokenizer is not None:
+        chosen_scheme(target, *asked)  # what is wrong with the flags is said before the export
+        onnx = export_stage(cache or StageCache(cache_folder(), _silent), checkpoint, lengths[-1:])
+        found = decide_encoder(target, checkpoint, onnx, *asked)
+        return decision(plan=found.plan, budget=found.budget)
     if target.is_firmware:
         if request.vendor_wheels:
             raise UnsupportedError(f"firmware for {target.name} has no Python packages", "leave out --vendor-wheels")
@@ -148,7 +156,9 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     decision = plan(request, cache)
     checkpoint, decided = decision.checkpoint, decision.plan
     store.reject_existing(store.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
-    if decision.target.is_firmware:
+    if decision.target.is_firmware and checkpoint.decoder is None:
+        made = _build_firmware_encoder(request, decision, cache, announce)
+    elif decision.target.is_firmware:
         made = _build_firmware(request, decision, cache, announce)
     elif checkpoint.decoder is not None:
         made = _build_language(request, decision, cache, announce)
@@ -168,7 +178,7 @@ def _build_encoder(request: BuildRequest, decision: Decision, cache: StageCache,
     onnx = stages.export()
     lowered = stages.lower(onnx)
     compiled = stages.quantize(lowered, onnx)
-    fidelity = stages.score(compiled, lowered, onnx, request.min_fidelity)
+    fidelity = stages.score(compiled, lowered.bytes, onnx, request.min_fidelity)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     layers = stages.layers(compiled, lowered, onnx)
     return _bundle_linux(request, decision, announce, onnx, compiled, fidelity, layers), compiled, fidelity
@@ -194,8 +204,41 @@ def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache
     flags = {"below_gate": not fidelity.passed, "force": request.force}
     built = stages.image(compiled)
     with explain_full_disk(request.out), announce("bundle", False):
-        bundle = write_firmware_bundle(checkpoint, decided, target, compiled, fidelity, built, request.out, **flags)
+        bundle = write_firmware_bundle(
+            checkpoint, decided, target, compiled, fidelity, built, request.out, None, **flags
+        )
     return bundle, compiled, fidelity
+
+
+def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
+    find_compiler()
+    find_host_compiler()
+    common = Stages(cache, decision)
+    onnx = common.export()
+    stages = EncoderStages(cache, checkpoint, decided, onnx, target)
+    compiled = stages.quantize()
+    runs = stages.open_engine, stages.runner_key
+    fidelity = common.score(compiled, 4 * checkpoint.elements, onnx, request.min_fidelity, *runs)
+    gates.require_passed(fidelity, allow=request.allow_below_gate)
+    flags = {"below_gate": not fidelity.passed, "force": request.force}
+    built = stages.image(compiled)
+    with explain_full_disk(request.out), announce("bundle", False):
+        bundle = write_firmware_bundle(
+            checkpoint, decided, target, compiled, fidelity, built, request.out, onnx, **flags
+        )
+    return bundle, compiled, fidelity
+
+
+def _silent(stage: str, cached: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def export_stage(cache: StageCache, checkpoint: Checkpoint, lengths: tuple[int, ...]) -> OnnxModel:
+    from edgeslm.export.onnx_export import export_onnx
+
+    key = [checkpoint.digest, lengths, code_digest("export", "passes"), tool_versions("export")]
+    return cache.stage("export", key, OnnxModel, lambda out: export_onnx(checkpoint, lengths, out))
 
 
 def _bundle_linux(
@@ -231,11 +274,7 @@ class Stages:
     decision: Decision
 
     def export(self) -> OnnxModel:
-        from edgeslm.export.onnx_export import export_onnx
-
-        checkpoint, lengths = self.decision.checkpoint, self.decision.plan.lengths
-        key = [checkpoint.digest, lengths, code_digest("export", "passes"), tool_versions("export")]
-        return self.cache.stage("export", key, OnnxModel, lambda out: export_onnx(checkpoint, lengths, out))
+        return export_stage(self.cache, self.decision.checkpoint, self.decision.plan.lengths)
 
     def lower(self, onnx: OnnxModel) -> LoweredModel:
         name, converter = self.decision.plan.backend, self.decision.plan.converter
@@ -269,18 +308,25 @@ class Stages:
         )
 
     def score(
-        self, compiled: CompiledModel, lowered: LoweredModel, onnx: OnnxModel, min_fidelity: float | None
+        self,
+        compiled: CompiledModel,
+        float_bytes: int,
+        onnx: OnnxModel,
+        min_fidelity: float | None,
+        open_engine: score.OpenEngine | None = None,
+        runner_key: tuple[object, ...] = (),
     ) -> Fidelity:
-        """Scores on texts that did not calibrate; gates are judged anew each time."""
+        """Scores on texts that did not calibrate; gates are judged anew each time. `open_engine` is what runs the
+        model, where that is no runtime, and `runner_key` what it depends on."""
         scoring = self._samples("scoring", self.decision.scoring, onnx)
         reference = self._reference(scoring)
-        key = [compiled.digest, scoring.digest, reference.digest, code_digest("fidelity", "device")]
+        key = [compiled.digest, scoring.digest, reference.digest, code_digest("fidelity", "device"), *runner_key]
         scores = self.cache.stage(
-            "score", key, score.Scores, lambda _: score.score_model(compiled, onnx, scoring, reference)
+            "score", key, score.Scores, lambda _: score.score_model(compiled, onnx, scoring, reference, open_engine)
         )
         scheme = find_scheme(self.decision.plan.scheme)
-        fidelity = gates.judge(scores, scheme, compiled.bytes, lowered.bytes, self.decision.checkpoint, min_fidelity)
-        if fidelity.passed:
+        fidelity = gates.judge(scores, scheme, compiled.bytes, float_bytes, self.decision.checkpoint, min_fidelity)
+        if fidelity.passed or open_engine is not None:
             return fidelity
         worst = load_backend(compiled.backend).weight_errors(compiled, onnx)
         return dataclasses.replace(fidelity, worst_tensors=tuple(worst[: gates.WORST_TENSORS]))

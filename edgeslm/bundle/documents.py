@@ -50,12 +50,13 @@ def firmware_readme_text(
     """The same for whoever opens a bundle of firmware. `sizes`: bytes of flash and of RAM."""
     assert target.firmware is not None
     folder, origin = file_name.removesuffix(".edgeslm"), f"{target.firmware.flash_origin:#010x}"
+    flag, line = ("--prompt 'Once upon a time'", "a prompt") if checkpoint.generation else ("--text '…'", "a text")
     flash = {
         "openocd": f"openocd -f interface/stlink.cfg -f target/stm32f4x.cfg -c 'program {folder}/firmware/firmware.elf "
         "verify reset exit'",
         "pyocd": f"pyocd flash {folder}/firmware/firmware.hex",
         "uf2": f"copy {folder}/firmware/firmware.bin to {origin} by the board's boot loader",
-        "qemu": f"edgeslm run {file_name} --via qemu --prompt 'Once upon a time'",
+        "qemu": f"edgeslm run {file_name} --via qemu {flag}",
     }[target.firmware.flasher]
     lines = [
         f"# {checkpoint.name} for {target.title}",
@@ -67,7 +68,7 @@ def firmware_readme_text(
         "",
         f"    python3 -m zipfile -e {file_name} {folder}",
         f"    {flash}",
-        "    picocom -b 115200 /dev/ttyUSB0      # a line is a prompt, Ctrl-C ends an answer",
+        f"    picocom -b 115200 /dev/ttyUSB0      # a line is {line}, Ctrl-C ends an answer",
         "",
         "The folder is the CMake project of exactly this firmware, for a board and for the host:",
         "",
@@ -75,7 +76,7 @@ def firmware_readme_text(
         "    cmake --preset host && cmake --build --preset host && build/host/firmware",
     ]
     if target.firmware.flasher != "qemu":
-        lines += ["", f"`edgeslm run {file_name} --via qemu --prompt '…'` runs it on an emulated board."]
+        lines += ["", f"`edgeslm run {file_name} --via qemu {flag.split()[0]} '…'` runs it on an emulated board."]
     return "\n".join(lines) + "\n"
 
 

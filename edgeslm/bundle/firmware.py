@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeslm import __version__
-from edgeslm.artifacts import Bundle, Checkpoint, CompiledModel, Fidelity, QuantPlan
+from edgeslm.artifacts import Bundle, Checkpoint, CompiledModel, Fidelity, OnnxModel, QuantPlan
 from edgeslm.bundle.documents import firmware_readme_text, licence_text, model_card_text
 from edgeslm.bundle.host_cpu import host_cpu_features
 from edgeslm.bundle.manifest import (
@@ -21,7 +21,7 @@ from edgeslm.bundle.manifest import (
 )
 from edgeslm.bundle.store import CHAT_TEMPLATE, TOKENIZER, bundle_path, file_part, generation_part, store_bundle
 from edgeslm.errors import InternalError
-from edgeslm.formats.description import describe_language
+from edgeslm.formats.description import describe_language, describe_model
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
 from edgeslm.versions import tool_versions
@@ -55,11 +55,12 @@ def write_firmware_bundle(
     fidelity: Fidelity,
     built: Built,
     out: Path,
+    onnx: OnnxModel | None = None,
     *,
     below_gate: bool,
     force: bool,
 ) -> Bundle:
-    """Write the bundle into folder `out`, whole or not at all; see linux.write_bundle."""
+    """Write the bundle into folder `out`, whole or not at all; see linux.write_bundle. `onnx`: of an encoder alone."""
     path = bundle_path(out, checkpoint, plan)
     members: dict[str, bytes | Path] = dict(project_files(target))
     members |= {f"model/{name}": compiled.root / name for name in compiled.files}
@@ -73,7 +74,7 @@ def write_firmware_bundle(
     members["MODEL_CARD.md"] = model_card_text(checkpoint, plan, compiled, fidelity).encode()
     sizes = sum(built.flash.values()), sum(built.ram.values())
     members["README.md"] = firmware_readme_text(checkpoint, plan, target, fidelity, path.name, sizes).encode()
-    manifest = _manifest(checkpoint, plan, target, compiled, fidelity, built, members, below_gate=below_gate)
+    manifest = _manifest(checkpoint, plan, target, compiled, fidelity, built, members, onnx, below_gate=below_gate)
     return store_bundle(path, manifest, members, force=force)
 
 
@@ -99,6 +100,7 @@ def _manifest(
     fidelity: Fidelity,
     built: Built,
     members: Mapping[str, bytes | Path],
+    onnx: OnnxModel | None,
     *,
     below_gate: bool,
 ) -> Manifest:
@@ -113,7 +115,9 @@ def _manifest(
         backend=plan.backend,
         scheme=plan.scheme,
         below_gate=below_gate,
-        model=ModelPart.model_validate(describe_language(compiled, "model/"), strict=False),
+        model=ModelPart.model_validate(
+            describe_model(compiled, onnx, "model/") if onnx else describe_language(compiled, "model/"), strict=False
+        ),
         tokenizer=TokenizerPart(
             file=TOKENIZER,
             max_length=max(plan.lengths, default=tokenizer.max_length),
@@ -136,7 +140,11 @@ def _manifest(
         multi_label=checkpoint.multi_label,
         fidelity=fidelity_part(fidelity),
         parents=ParentsPart(
-            checkpoint=checkpoint.digest, onnx=None, plan=plan.digest, lowered=None, compiled=compiled.digest
+            checkpoint=checkpoint.digest,
+            onnx=onnx.digest if onnx else None,
+            plan=plan.digest,
+            lowered=None,
+            compiled=compiled.digest,
         ),
         tools=tool_versions("export") | tool_versions(plan.backend),
         host_cpu=host_cpu_features(),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeslm.cli.console import print_json, warn
+from edgeslm.cli.console import print_json
 from edgeslm.cli.device_errors import errors_of_the_device
-from edgeslm.cli.run_firmware import firmware_manifest, run_firmware
+from edgeslm.cli.run_firmware import firmware_manifest, run_encoder, run_firmware
 from edgeslm.cli.run_generation import given_options, prompt_options, run_prompt
+from edgeslm.cli.run_texts import show_texts
 
 if TYPE_CHECKING:
     from edgeslm.device import Model
@@ -51,6 +52,11 @@ def run(
     options = given_options(values)
     firmware = firmware_manifest(bundle, via)
     if firmware is not None:
+        if firmware.model.language is None:
+            if prompt is not None or options:
+                raise ConfigError(f"{firmware.name} does {firmware.task}: it takes no prompt", "--text '…'")
+            run_encoder(firmware, bundle, _given_texts(texts, file), as_json)
+            return
         if texts or file is not None:
             raise ConfigError("firmware generates text: --text and --file are for other bundles", "--prompt '…'")
         run_firmware(firmware, bundle, prompt, options, as_json)
@@ -62,25 +68,7 @@ def run(
         elif model.task == "tensors":
             _run_arrays(model, bundle, texts, file, as_json)
         else:
-            _run_texts(model, bundle, _given_texts(texts, file), as_json)
-
-
-def _run_texts(model: Model, bundle: Path, texts: list[str], as_json: bool) -> None:
-    from edgeslm.answers import RunAnswer, TextAnswer
-    from edgeslm.device.answer import answer_texts
-    from edgeslm.device.show import show_answer
-
-    results = answer_texts(model, texts)
-    cut = sum(result["truncated"] for result in results)
-    if cut and model.tokenizer:
-        warn(f"{cut} of {len(results)} texts cut to {model.tokenizer.max_length} tokens, the model's limit")
-    if as_json:
-        answers = [TextAnswer(**result) for result in results]
-        print_json(RunAnswer(bundle=str(bundle), task=model.task, results=answers))
-        return
-    for result in results:
-        for line in show_answer(result):
-            click.echo(line)
+            show_texts(model, bundle, _given_texts(texts, file), as_json)
 
 
 def _run_arrays(model: Model, bundle: Path, texts: tuple[str, ...], file: Path | None, as_json: bool) -> None:

@@ -110,6 +110,33 @@ def run_firmware(
         sys.exit(INTERRUPTED)
 
 
+def run_encoder(manifest: Manifest, bundle: Path, texts: list[str], as_json: bool) -> None:
+    """An encoder's answers, computed by the emulated board. The bundle's tokenizer tells where tokens are in a text."""
+    from edgeslm.cli.device_errors import errors_of_the_device
+    from edgeslm.cli.run_texts import show_texts
+    from edgeslm.device.model import LITERAL_MASK, Model
+    from edgeslm.device.runner import Runner
+    from edgeslm.device.tokenizer import Tokenizer
+    from edgeslm.firmware.emulate import emulated_board
+    from edgeslm.firmware.encoder_board import BoardEncoder
+    from edgeslm.formats.archive import open_archive
+
+    part = manifest.tokenizer
+    assert part is not None  # what takes text has one
+    with errors_of_the_device(), emulated_board(bundle, manifest) as board:
+        with open_archive(bundle) as archive:
+            content = archive.read(part.file, manifest.files[part.file].bytes)
+        tokenizer = Tokenizer(content, part.max_length, part.mask_token)
+        mask = part.mask_token if manifest.task == "fill-mask" else None
+        given = [text.replace(LITERAL_MASK, mask) if mask and mask not in text else text for text in texts]
+        text_of = {tuple(tokenizer.encode(text).ids): text for text in given}
+        wanted = tokenizer.mask_id if manifest.task == "fill-mask" else None
+        engine = BoardEncoder(board, manifest.model, manifest.target, text_of.__getitem__, wanted)
+        described = manifest.model_dump(mode="json")
+        with Model(described, Runner(described["model"], engine), tokenizer) as model:
+            show_texts(model, bundle, texts, as_json)
+
+
 def _stream(board: Board, prompt: str, *, silent: bool) -> tuple[str, list[int], Done]:
     """Write the answer as it comes; its text, its tokens, how it ended. Ctrl-C asks the board to end it."""
     from edgeslm.errors import InternalError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from edgeslm.artifacts import CompiledModel, OnnxModel, OutputScore, Samples
 from edgeslm.errors import InternalError
 from edgeslm.formats.description import describe_model
 from edgeslm.formats.samples import read_samples
+
+if TYPE_CHECKING:
+    from edgeslm.device.runner import Engine
 
 THREADS = 2  # fixed: another number of threads adds in another order, and the bundle's bytes hold the scores
 COSINE_STEPS = 1_000_000  # to 1: six decimals
@@ -31,14 +34,25 @@ class Scores:
     outputs: tuple[OutputScore, ...]
 
 
-def score_model(compiled: CompiledModel, onnx: OnnxModel, scoring: Samples, reference: Samples) -> Scores:
+OpenEngine = Callable[[CompiledModel], "Engine"]
+"""Opens what runs a compiled model, where that is no runtime of the device package."""
+
+
+def score_model(
+    compiled: CompiledModel,
+    onnx: OnnxModel,
+    scoring: Samples,
+    reference: Samples,
+    open_engine: OpenEngine | None = None,
+) -> Scores:
     """Run every scoring sample and compare each output with the reference's. Samples are unpadded; the runner pads."""
-    from edgeslm.device.runner import open_runner
+    from edgeslm.device.runner import Runner, open_runner
 
     inputs, expected = read_samples(scoring.path), read_samples(reference.path)
     if not inputs or len(inputs) != len(expected):
         raise InternalError(f"{len(inputs)} scoring samples, but {len(expected)} reference answers")
-    runner = open_runner(describe_model(compiled, onnx), compiled.root, THREADS)
+    described = describe_model(compiled, onnx)
+    runner = Runner(described, open_engine(compiled)) if open_engine else open_runner(described, compiled.root, THREADS)
     try:
         answers = [runner.run(sample) for sample in inputs]
     finally:

@@ -85,6 +85,29 @@ class Position:
     parts: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What an encoder says of a text. `rows`: token (0 where the text has outputs, not each token), the first output,
+    the outputs as the board keeps them: float32, or fixed-point numbers."""
+
+    ids: tuple[int, ...]
+    rows: tuple[tuple[int, int, bytes], ...]
+    cut: bool  # the text had more tokens
+    ticks: int  # of the model, and of its outputs
+    stack_used: int
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """What a text of so many tokens takes. `parts`: ticks of embedding, layers, outputs; the board's memories."""
+
+    tokens: int
+    ticks: int
+    parts: tuple[int, ...]
+    stack_used: int
+    arena_used: int
+
+
 class Board:
     """`limit_s`: what a board may take for one frame of an answer. `starts`: it is being started, and will say so; what
     is sent before may be lost."""
@@ -133,6 +156,43 @@ class Board:
                 self._require_in_order(done.tokens, expected)
                 yield done
                 return
+
+    def encode(self, text: str, wanted: int | None = None) -> Outputs:
+        """An encoder's outputs for a text; where each token has some, only for tokens of the id that is wanted, if any.
+
+        Raises ConfigError for a text that is too long for a frame or the board's tokenizer, and what `answer` raises.
+        """
+        content = text.encode()
+        most = self.hello.most_payload - 4
+        if len(content) > most:
+            raise ConfigError(f"the text has {len(content):,} bytes; {self._name} takes {most:,}", "a shorter text")
+        asked = request("E", NO_TOKEN if wanted is None else wanted)
+        self._send(Frame("E", asked.payload + content))
+        ids: tuple[int, ...] | None = None
+        rows: list[tuple[int, int, bytes]] = []
+        while True:
+            frame = self._next(self._limit_s, "encoding")
+            if frame.type == "i":
+                ids = frame.words(len(frame.payload) // 4)
+            elif frame.type == "v":
+                token, start = frame.words(2)
+                rows.append((token, start, frame.text(2)))
+            elif frame.type == "d":
+                cut, tokens, told, ticks, output_ticks, stack, _ = frame.words(7)
+                self._require_in_order(len(ids or ()), tokens)
+                self._require_in_order(len({token for token, *_ in rows}), told)
+                return Outputs(ids or (), tuple(rows), bool(cut), ticks + output_ticks, stack)
+
+    def probe_text(self, tokens: int) -> EncodedText:
+        """What a text of so many tokens costs an encoder. Raises as `answer` does."""
+        self._send(request("X", tokens))
+        counted, parts, done = (self._next(self._limit_s, "measuring") for _ in range(3))
+        told, _, _, whole = counted.words(4)
+        again, *ticks_of = parts.words(self.hello.layers + 3)
+        self._require_in_order(told, tokens)
+        self._require_in_order(again, tokens)
+        *_, stack, arena = done.words(7)
+        return EncodedText(tokens, whole, tuple(ticks_of), stack, arena)
 
     def interrupt(self) -> None:
         """End the answer under way; its last frames still come."""

@@ -17,6 +17,7 @@ from edgeslm.probe.report import (
     EnergyPart,
     FirmwarePart,
     LayerPart,
+    LengthPart,
     MemoryPart,
     PositionPart,
     ProbeReport,
@@ -30,6 +31,8 @@ PROMPTS = (16, 128, 512)
 DEPTHS = (16, 64, 128, 256, 512, 1024, 2048)
 SECTIONS = ("board", "prefill", "decode", "end")
 """What is missing of a report that ended early."""
+TEXT_SECTIONS = ("board", "text", "end")
+"""The same of an encoder's."""
 CACHE_BYTES = {"float32": (4, 0), "float16": (2, 0), "int8": (1, 4)}
 """Of a number in the cache, and of the scale that a row of a head has."""
 NO_TIMES = "an emulator's time is none of the board's: instructions are counted, and they are no milliseconds"
@@ -49,13 +52,18 @@ def firmware_report(
     if board is None:
         return None
     manifest = inspection.manifest
+    texts = [event for event in events if event["section"] == "text"]
     positions = [event for event in events if event["section"] == "position"]
     prefill = [event for event in positions if not event["logits"]]
     decode = [event for event in positions if event["logits"]]
     end = next((event for event in events if event["section"] == "end"), None)
-    there = {"board": board, "prefill": prefill, "decode": decode, "end": end}
-    missing = tuple(name for name in SECTIONS if not there[name])
+    speaks = manifest.model.language is not None
+    there = {"board": board, "prefill": prefill, "decode": decode, "text": texts, "end": end}
+    missing = tuple(name for name in (SECTIONS if speaks else TEXT_SECTIONS) if not there[name])
     reference = min(REFERENCE, len(decode)) if decode else None
+    longest = max(texts, key=lambda event: int(event["tokens"])) if texts else None
+    if longest is not None:
+        reference = longest["tokens"]
     return ProbeReport(
         edgeslm=__version__,
         complete=problem is None and not missing,
@@ -70,18 +78,23 @@ def firmware_report(
         runtime=RuntimePart(name="firmware", version=_firmware(manifest).compiler, python=None, threads=1),
         reference_tokens=reference,
         latency_ms=None,
-        instructions=_step(decode, reference) if reference else None,
+        instructions=_text(longest) if longest else _step(decode, reference) if reference else None,
         load_ms=None,
         reload_ms=None,
         first_run_ms=None,
         peak_rss_mib=None,
         memory=MemoryPart(rss=None, peak_rss=None, private=None),
-        lengths=(),
+        lengths=tuple(
+            LengthPart(
+                tokens=event["tokens"], warm_up_runs=0, latency_ms=None, samples_ms=(), instructions=_text(event)
+            )
+            for event in texts
+        ),
         throughput=(),
         energy=EnergyPart(measured=False, why_not="an emulated board takes none of its own"),
-        profile=_profile(decode, reference) if reference else None,
+        profile=_text_profile(longest) if longest else _profile(decode, reference) if reference else None,
         estimate=None,
-        language=_language(manifest, board, prefill, decode),
+        language=_language(manifest, board, prefill, decode) if speaks else None,
         firmware=_memory(manifest, board, prefill, decode, end),
         notes=(NO_TIMES, f"counted by {board['ticks']}: exact to one of its ticks, {_tick(manifest)} instructions"),
     )
@@ -89,7 +102,7 @@ def firmware_report(
 
 def _language(manifest: Manifest, board: Event, prefill: Sequence[Event], decode: Sequence[Event]) -> LanguagePart:
     spoken = manifest.model.language
-    assert spoken is not None  # a firmware bundle is a language model's
+    assert spoken is not None
     each, scale = CACHE_BYTES[spoken.kv_cache]
     return LanguagePart(
         context=board["context"],
@@ -145,14 +158,29 @@ def _profile(decode: Sequence[Event], depth: int) -> ProfilePart:
     parts: list[int] = event["parts"]
     names = ["embedding", *(f"layer {number}" for number in range(len(parts) - 2)), "output layer"]
     counts = dict(zip(names, parts, strict=True)) | {"choosing a token, and its text": event["whole"] - event["step"]}
+    return _shares(counts, depth, event["whole"])
+
+
+def _text(event: Event) -> InstructionsPart | None:
+    return instructions_part([event["whole"]], event["tokens"])
+
+
+def _text_profile(event: Event) -> ProfilePart:
+    """A text by its parts."""
+    parts: list[int] = event["parts"]
+    names = ["embedding", *(f"layer {number}" for number in range(len(parts) - 2)), "output"]
+    return _shares(dict(zip(names, parts, strict=True)), event["tokens"], event["whole"])
+
+
+def _shares(counts: dict[str, int], tokens: int, measured: int) -> ProfilePart:
     whole = max(1, sum(counts.values()))
     layers = [
         LayerPart(layer=name, operators=1, ms=None, instructions=float(count), share=count / whole)
         for name, count in counts.items()
     ]
     layers.sort(key=lambda layer: -layer.share)
-    covered = whole / max(1, event["whole"])
-    return ProfilePart(tokens=depth, runs=1, operators=(), layers=tuple(layers), covered=round(covered, 4))
+    covered = whole / max(1, measured)
+    return ProfilePart(tokens=tokens, runs=1, operators=(), layers=tuple(layers), covered=round(covered, 4))
 
 
 def _memory(

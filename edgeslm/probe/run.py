@@ -152,10 +152,11 @@ def _refuse_for_firmware(request: ProbeRequest, manifest: Manifest) -> None:
     if request.rootfs or request.core or request.calibration:
         raise ConfigError("--rootfs, --core and --calibration are for bundles that run Linux")
     longest, language = max(request.settings.lengths, default=0), manifest.model.language
-    if language is not None and longest > language.context:
+    room = language.context if language else max(manifest.model.lengths)
+    if longest > room:
         raise ConfigError(
             f"{manifest.name} has no length of {longest} tokens",
-            f"prompt and answer together have room for {language.context}",
+            f"prompt and answer together have room for {room}" if language else f"a text has {room} tokens at most",
         )
 
 

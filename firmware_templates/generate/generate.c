@@ -1,5 +1,7 @@
 #include "generate.h"
 
+#if !EDGESLM_MODEL_ENCODER
+
 #include "edgeslm_board.h"
 #include "text.h"
 
@@ -114,3 +116,5 @@ uint32_t edgeslm_generate(edgeslm_answer *answer, const char *prompt, uint32_t b
   if (held) on_token(answer->tokens, EDGESLM_NO_TOKEN, text, held);
   return 0;
 }
+
+#endif

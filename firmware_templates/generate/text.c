@@ -1,7 +1,5 @@
 #include "text.h"
 
-#include <stddef.h>
-
 #include "edgeslm_model.h"
 #include "model_tokenizer.h"
 #include "tokenizer.h"
@@ -21,10 +19,11 @@ static int open_table(void) {
 int32_t edgeslm_text_enter(uint32_t *ids, uint32_t most, const char *text, uint32_t bytes) {
   int status = open_table();
   if (status) return status;
+#if !EDGESLM_MODEL_ENCODER
   if (bytes == 0) return 0; /* no text is no word: an answer begins with the token that begins all */
-  /* A prompt begins anew: what the state holds of the last one is not needed, and its memory is free. */
-  return edgeslm_tokenizer_encode(&tokenizer, text, bytes, &edgeslm_model_state, offsetof(edgeslm_state, mark), ids,
-                                  most);
+#endif
+  /* What the state holds of the last text is not needed any more. */
+  return edgeslm_tokenizer_encode(&tokenizer, text, bytes, &edgeslm_model_state, EDGESLM_TEXT_WORK, ids, most);
 }
 
 void edgeslm_text_begin(void) {

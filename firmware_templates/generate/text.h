@@ -2,7 +2,17 @@
 #ifndef EDGESLM_TEXT_H
 #define EDGESLM_TEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "edgeslm_model.h"
+
+/* What a text is turned into tokens in: memory of the state, which is free between texts. */
+#if EDGESLM_MODEL_ENCODER
+#define EDGESLM_TEXT_WORK (sizeof(((edgeslm_state *)0)->arena))
+#else
+#define EDGESLM_TEXT_WORK (offsetof(edgeslm_state, mark))
+#endif
 
 /* Tokens of a prompt, with those that begin a text: ids (count) of at most `most`. Returns their count, which may be
  * greater than `most` (the rest is not stored), or a negative error where the text or the table is damaged. */

@@ -197,6 +197,19 @@ void edgeslm_rmsnorm(edgeslm_real *y, const edgeslm_real *x, const edgeslm_real 
 void edgeslm_layernorm(edgeslm_real *y, const edgeslm_real *x, const edgeslm_real *weight, const edgeslm_real *bias,
                        uint32_t n, edgeslm_epsilon epsilon);
 
+/* x = x / max(sqrt(sum of squares), least). (n) */
+void edgeslm_unit_norm(edgeslm_real *x, uint32_t n, edgeslm_epsilon least);
+
+/* ---- Pooling -------------------------------------------------------------------------------------------------------
+ * y (n) = one row for the rows of a text, x (count, n), count ≥ 1: their mean, their mean with weights 1 … count, their
+ * sum / sqrt(count), the greatest of each column, or the last of them. */
+#define EDGESLM_POOL_MEAN 0u
+#define EDGESLM_POOL_WEIGHTED 1u
+#define EDGESLM_POOL_SQRT 2u
+#define EDGESLM_POOL_MAX 3u
+#define EDGESLM_POOL_LAST 4u
+void edgeslm_pool(edgeslm_real *y, const edgeslm_real *x, uint32_t count, uint32_t n, uint32_t mode);
+
 /* ---- Rotary positions -------------------------------------------------------------------------------------------- */
 
 /* angles: cosines (half), then sines (half), of position * frequency; once for each token.

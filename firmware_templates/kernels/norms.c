@@ -27,6 +27,11 @@ void edgeslm_layernorm(float *y, const float *x, const float *weight, const floa
   }
 }
 
+void edgeslm_unit_norm(float *x, uint32_t n, float least) {
+  float square = edgeslm_dot(x, x, n);
+  edgeslm_scale(x, square > least * least ? edgeslm_rsqrt(square) : 1.0f / least, n);
+}
+
 #else
 
 /* What makes x - mean a row of variance 1: (x - mean) * factor / 2^shift has 16 fractional bits. */
@@ -68,6 +73,27 @@ void edgeslm_layernorm(int32_t *y, const int32_t *x, const int32_t *weight, cons
     value = edgeslm_times(value, weight[i], 16u);
     y[i] = bias ? edgeslm_saturate((int64_t)value + bias[i]) : value;
   }
+}
+
+/* `least` is far below what a fixed-point number can tell from zero. */
+void edgeslm_unit_norm(int32_t *x, uint32_t n, uint32_t least) {
+  (void)least;
+  uint32_t greatest = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t magnitude = edgeslm_magnitude(x[i]);
+    if (magnitude > greatest) greatest = magnitude;
+  }
+  if (greatest == 0) return;
+  /* all are moved up, or down, until the greatest has 26 bits: 4096 squares fit */
+  uint32_t zeros = edgeslm_zeros(greatest), up = zeros > 6u ? zeros - 6u : 0u, down = zeros < 6u ? 6u - zeros : 0u;
+  uint64_t squares = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    x[i] = x[i] / (int32_t)(1u << down) * (int32_t)(1u << up);
+    squares += (uint64_t)((int64_t)x[i] * x[i]);
+  }
+  int32_t exponent;
+  uint32_t factor = edgeslm_rsqrt_fixed(squares, &exponent); /* 30 - exponent fractional bits; 16 are to be left */
+  for (uint32_t i = 0; i < n; i++) x[i] = edgeslm_times(x[i], (int32_t)factor, (uint32_t)(14 - exponent));
 }
 
 #endif

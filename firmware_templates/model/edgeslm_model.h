@@ -16,6 +16,9 @@
 #include "edgeslm_kernels.h"
 
 #define EDGESLM_NO_TOKEN 0xffffffffu
+#if EDGESLM_MODEL_ENCODER
+#include "edgeslm_encoder.h"
+#else
 #define EDGESLM_MOST_EOS 8u
 
 /* What the model is: in flash. */
@@ -67,4 +70,5 @@ int edgeslm_step(edgeslm_state *state, uint32_t token, uint32_t position, edgesl
 /* A place for logits that costs no memory of its own: in the arena, until the next step. */
 edgeslm_real *edgeslm_logits(edgeslm_state *state);
 
+#endif
 #endif

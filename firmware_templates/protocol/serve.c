@@ -1,20 +1,19 @@
 #include "serve.h"
 
-#include <stddef.h>
-
 #include "edgeslm_board.h"
 #include "edgeslm_model.h"
 #include "frames.h"
 #include "generate.h"
 #include "model_tokenizer.h"
+#include "paint.h"
+#include "serve_encoder.h"
 #include "terminal.h"
 #include "text.h"
 
 #define PARTS (EDGESLM_MODEL_LAYERS + 2u) /* embedding, layers, output layer */
-#define PAINT 0xceu
 #define WORDS(array) ((uint32_t)(sizeof(array) / sizeof(array[0])))
 
-_Static_assert(EDGESLM_MODEL_WORK_BYTES(EDGESLM_MOST_PAYLOAD) <= offsetof(edgeslm_state, mark),
+_Static_assert(EDGESLM_MODEL_WORK_BYTES(EDGESLM_MOST_PAYLOAD) <= EDGESLM_TEXT_WORK,
                "the longest prompt is turned into tokens in the state's memory");
 
 static edgeslm_receiver receiver;
@@ -53,6 +52,7 @@ static void hello(void) {
   edgeslm_send('h', words, WORDS(words), config->name, length_of(config->name));
 }
 
+#if !EDGESLM_MODEL_ENCODER
 /* ---- Answers ------------------------------------------------------------------------------------------------------- */
 
 static void send_done(const edgeslm_answer *answer, uint32_t arena_used) {
@@ -87,17 +87,6 @@ static void mark_part(uint32_t part) {
   last_tick = now;
 }
 
-/* As with the stack: what is painted and never written was not used. */
-static void paint(uint8_t *arena) {
-  for (uint32_t i = 0; i < EDGESLM_MODEL_ARENA_BYTES; i++) arena[i] = PAINT;
-}
-
-static uint32_t used(const uint8_t *arena) {
-  uint32_t end = EDGESLM_MODEL_ARENA_BYTES;
-  while (end && arena[end - 1u] == PAINT) end--;
-  return end;
-}
-
 /* Enter `prompt` tokens without logits, then take `steps` greedy steps, and tell the ticks of each. */
 static void probe(uint32_t prompt, uint32_t steps) {
   edgeslm_state *state = &edgeslm_model_state;
@@ -108,7 +97,7 @@ static void probe(uint32_t prompt, uint32_t steps) {
     return;
   }
   edgeslm_text_begin();
-  paint(state->arena);
+  edgeslm_paint(state->arena);
   for (uint32_t position = 0; position < prompt + steps; position++) {
     edgeslm_real *logits = position < prompt ? NULL : edgeslm_logits(state);
     for (uint32_t part = 0; part < PARTS; part++) part_words[1u + part] = 0;
@@ -136,9 +125,10 @@ static void probe(uint32_t prompt, uint32_t steps) {
     send_words('x', words, WORDS(words));
     send_words('p', part_words, WORDS(part_words));
   }
-  send_done(&answer, used(state->arena));
+  send_done(&answer, edgeslm_painted_over(state->arena));
 }
 
+#endif
 /* ---- Requests ------------------------------------------------------------------------------------------------------ */
 
 /* 1 where the host says that this is the end. */
@@ -146,6 +136,10 @@ static int answer_request(void) {
   uint32_t type = edgeslm_frame_type(&receiver);
   switch (type) {
     case 'H': hello(); break;
+#if EDGESLM_MODEL_ENCODER
+    case 'E': edgeslm_serve_text(&receiver); break;
+    case 'X': edgeslm_serve_probe(edgeslm_frame_word(&receiver, 0)); break;
+#else
     case 'O':
       options.most_tokens = edgeslm_frame_word(&receiver, 0);
       options.temperature = edgeslm_frame_word(&receiver, 1);
@@ -156,6 +150,7 @@ static int answer_request(void) {
     case 'X':
       probe(edgeslm_frame_word(&receiver, 0), edgeslm_frame_word(&receiver, 1));
       break;
+#endif
     case 'Q': return 1;
     default: send_error(EDGESLM_ERROR_UNKNOWN, type, edgeslm_frame_bytes(&receiver));
   }

@@ -13,6 +13,15 @@
  *                                                      ticks with choosing a token and its text. Once for each position
  *                                                   p  position, ticks of each part. After each x
  *                                                   d  as above
+ *   With an encoder there are no O and P, and X is another:
+ *   E  an id, the text                              i  the text's ids
+ *                                                   v  token (0 of a text), first output; outputs. For each token, if
+ *                                                      each has outputs, or those of this id (0xffffffff: all); then
+ *                                                   d  1 if the text was cut, tokens, tokens with outputs, ticks of the
+ *                                                      model, ticks of outputs, stack and arena as above
+ *   X  tokens                                       x  tokens, 1, ticks of the model, ticks with outputs
+ *                                                   p  tokens, ticks of each part
+ *                                                   d  as above
  *   Q  –                                            the emulator exits; a board starts again
  *
  * e: code, two words that belong to it (see the enumeration). Byte 3 (Ctrl-C) outside of frames ends an answer. A host

@@ -1,6 +1,7 @@
 #include "terminal.h"
 
 #include "edgeslm_board.h"
+#include "encode_text.h"
 
 enum { CTRL_C = 3, BACKSPACE = 8, NEWLINE = 10, RETURN = 13, CTRL_U = 21, DELETE = 127 };
 
@@ -25,6 +26,46 @@ void edgeslm_terminal_greet(void) {
   ask();
 }
 
+#if EDGESLM_MODEL_ENCODER
+
+/* With four digits behind the point. */
+static void show_real(edgeslm_real value) {
+  char digits[12];
+  uint32_t count = 0;
+#if EDGESLM_FIXED
+  int32_t tenths = (int32_t)(((int64_t)value * 10000) / 65536);
+#else
+  int32_t tenths = (int32_t)(value * 10000.0f);
+#endif
+  uint32_t left = tenths < 0 ? 0u - (uint32_t)tenths : (uint32_t)tenths;
+  edgeslm_uart_write(tenths < 0 ? '-' : ' ');
+  for (; left || count < 5u; left /= 10u) digits[count++] = (char)('0' + left % 10u);
+  while (count) {
+    edgeslm_uart_write((uint8_t)digits[--count]);
+    if (count == 4u) edgeslm_uart_write('.');
+  }
+}
+
+/* A line for the text, or for each of its tokens. */
+static void answer(const uint8_t *line, const edgeslm_options *options) {
+  edgeslm_encoded encoded;
+  edgeslm_state *state = &edgeslm_model_state;
+  edgeslm_real *out = edgeslm_outputs(state);
+  (void)options;
+  if (edgeslm_encode_text(&encoded, (const char *)line, typed)) {
+    show("\r\nno UTF-8, or too long");
+  } else {
+    uint32_t rows = EDGESLM_MODEL_OUTPUT_ROWS ? encoded.count : 1u;
+    for (uint32_t t = 0; t < rows && edgeslm_output(state, t, out) == EDGESLM_OK; t++) {
+      show("\r\n");
+      for (uint32_t i = 0; i < EDGESLM_MODEL_OUTPUTS && !edgeslm_uart_interrupted(); i++) show_real(out[i]);
+    }
+  }
+  ask();
+}
+
+#else
+
 /* A model's words must not steer a terminal. */
 static int show_token(uint32_t index, uint32_t token, const char *text, uint32_t bytes) {
   (void)index;
@@ -48,6 +89,8 @@ static void answer(const uint8_t *line, const edgeslm_options *options) {
   }
   ask();
 }
+
+#endif
 
 /* The last character, all its bytes. */
 static void erase(const uint8_t *line) {

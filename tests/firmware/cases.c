@@ -84,6 +84,8 @@ static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
     case 26: edgeslm_mul(b[0], b[1], a[0]); break;
     case 27: edgeslm_soft_cap(b[0], REAL(a[1]), a[0]); break;
     case 28: edgeslm_quantize_static(b[0], b[1], REAL(a[2]), a[0], a[1]); break;
+    case 29: edgeslm_unit_norm(b[0], a[0], EPSILON(a[1])); break;
+    case 30: edgeslm_pool(b[0], b[1], a[0], a[1], a[2]); break;
     default: return 1;
   }
   return 0;

@@ -312,6 +312,34 @@ def norm(shape: Shape) -> Case:
     return Case("layernorm" if layer else "rmsnorm", [len(x), epsilon, with_bias], buffers, expected=near)
 
 
+def unit_norm(shape: Shape) -> Case:
+    x = numbers(shape, 1)
+    values = seen(shape, x)
+    exact = values / max(float(np.sqrt((values**2).sum())), 1e-6)
+    least = round(1e-6 * 2**32) if shape.fixed else bits(1e-6)
+    return Case("unit_norm", [len(x), least], [real(shape, x)], expected=Near(exact, 1e-6, 2**-14))
+
+
+POOLINGS: list[Callable[[Array], Array]] = [
+    lambda x: x.mean(axis=0),
+    lambda x: np.average(x, axis=0, weights=np.arange(1, len(x) + 1)),
+    lambda x: x.sum(axis=0) / np.sqrt(len(x)),
+    lambda x: x.max(axis=0),
+    lambda x: x[-1],
+]
+"""In the order of EDGESLM_POOL_…"""
+
+
+def pool(shape: Shape) -> Case:
+    count, mode = shape.rows, shape.seed % len(POOLINGS)
+    x = numbers(shape, 1, count * shape.columns)
+    exact = POOLINGS[mode](seen(shape, x).reshape(count, -1))
+    scale = max(1.0, float(np.abs(exact).max()))
+    near = Near(exact, 1e-5 * scale, 2**-14 * scale)
+    arguments = [count, shape.columns, mode]
+    return Case("pool", arguments, [bytes(4 * shape.columns), real(shape, x)], expected=near)
+
+
 def rope_angles(shape: Shape) -> Case:
     half, position = min(shape.columns, 64), shape.rows * 13
     radians = 10000.0 ** (-np.arange(half) / half)
@@ -470,6 +498,8 @@ MAKERS: dict[str, Callable[[Shape], Case]] = {
     "row_i8": row_i8,
     "row_i4": row_i4,
     "norm": norm,
+    "unit_norm": unit_norm,
+    "pool": pool,
     "rope_angles": rope_angles,
     "rope": rope,
     "attention": attention,

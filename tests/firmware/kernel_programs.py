@@ -20,7 +20,7 @@ KERNELS = HERE.parent.parent / "firmware_templates" / "kernels"
 KERNELS_IN_ORDER = """
     quantize_row gemv_i8 gemv_i4 gemv_f32 gemv_i8_requant row_i8 row_i4 row_f32 rmsnorm layernorm rope_angles rope
     cache_and_attention add scale softmax silu_mul gelu_tanh_mul silu gelu_tanh gelu_erf tanh relu argmax attention
-    nothing mul soft_cap quantize_static
+    nothing mul soft_cap quantize_static unit_norm pool
 """
 KERNEL_IDS = {name: number for number, name in enumerate(KERNELS_IN_ORDER.split())}
 """As in cases.c."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeslm.artifacts import KvCache, Precision
+from edgeslm.backends.cortexm.encoder import PlannedEncoder
 from edgeslm.backends.cortexm.extents import FOURS, extent_macros
 from edgeslm.backends.cortexm.language import LanguageProgram
 from edgeslm.backends.cortexm.memory import Buffer
@@ -45,6 +46,23 @@ TAILS_BYTES = 700
 INT8_CACHE_BYTES = {"fixed": 0, "plain": 500, "dsp": 850, "mve": 500}
 """Of code for attention over an int8 cache."""
 
+ENCODER_CODE_BYTES = {
+    ("fixed", "int8"): 11_600,
+    ("fixed", "int4"): 12_300,
+    ("plain", "fp32"): 9_900,
+    ("plain", "int8"): 11_400,
+    ("plain", "int4"): 12_200,
+    ("dsp", "fp32"): 9_900,
+    ("dsp", "int8"): 11_400,
+    ("dsp", "int4"): 12_200,
+    ("mve", "fp32"): 9_900,
+    ("mve", "int8"): 10_700,
+    ("mve", "int4"): 11_500,
+}
+"""The same for a text encoder with a WordPiece tokenizer: a sentence embedding, by the same compiler."""
+ENCODER_RAM = 1_264
+"""Receiver, tokenizer, counters: what the firmware keeps besides an encoder's state and the text."""
+
 
 @dataclass(frozen=True)
 class FirmwareBudget:
@@ -59,7 +77,7 @@ class FirmwareBudget:
     @property
     def summary(self) -> Budget:
         """In the words of other targets."""
-        flash, cache = self.flash, self.ram["kv cache"]
+        flash, cache = self.flash, self.ram.get("kv cache", 0)  # an encoder has none
         return Budget(
             weights=flash["weights"],
             expansion=-flash["weights"],  # they stay in flash
@@ -112,6 +130,30 @@ def firmware_budget(
             "prompt": PROMPT_BYTES * planned.context,
             "stack": stack_bytes,
             "firmware": FIRMWARE_RAM,
+        },
+        flash_available=target.memory.storage_kib * KIB,
+        ram_available=target.memory.ram_kib * KIB,
+        arena=tuple(planned.memory.placed),
+    )
+
+
+def encoder_budget(
+    target: Target, planned: PlannedEncoder, precision: Precision, tokenizer: dict[str, int], stack_bytes: int
+) -> FirmwareBudget:
+    """The same for a text encoder. `tokenizer`: bytes of its table by item."""
+    program, variant = planned.program, choose_variant(target.cpu.isa)
+    calls = sum(len(part.calls) for part in program.parts)
+    return FirmwareBudget(
+        flash={
+            "code": ENCODER_CODE_BYTES[kind_of(variant), precision] + CALL_BYTES * calls,
+            "weights": program.weight_bytes + program.table_bytes,
+            **tokenizer,
+        },
+        ram={
+            "activations": planned.memory.bytes,
+            "text": PROMPT_BYTES * planned.encoder.tokens,
+            "stack": stack_bytes,
+            "firmware": ENCODER_RAM,
         },
         flash_available=target.memory.storage_kib * KIB,
         ram_available=target.memory.ram_kib * KIB,

@@ -305,6 +305,8 @@ def _argument(argument: Argument) -> str:
     text = argument.name
     if argument.offset:
         text += f" + {argument.offset}u"
+    if argument.row:
+        text += f" + t * {argument.row}u"
     if argument.stride:
         text += f" + i * {argument.stride}u"
     return text

@@ -7,8 +7,9 @@ activations, which the memory plan puts into one arena, and weights, which are f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -31,11 +32,13 @@ class Activation:
 
 @dataclass(frozen=True)
 class Use:
-    """An activation as an argument, from `offset` elements on; `stride` elements further at each repeat."""
+    """An activation as an argument, from `offset` elements on; `stride` elements further at each repeat, `row` elements
+    further for each token of a text."""
 
     name: str
     offset: int = 0
     stride: int = 0
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,14 @@ Argument = Use | Weight | str
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel, `repeats` times with the index `i` (a norm for each head, a row of a text)."""
+    """One kernel, `repeats` times with the index `i` (a norm for each head, a row of a text). Calls of one `loop` that
+    follow each other are done for each token of a text, with the index `t`; 0 is none."""
 
     kernel: str
     arguments: tuple[Argument, ...]
     comment: str = ""
     repeats: int = 1
+    loop: int = 0
 
     @property
     def uses(self) -> Iterator[str]:
@@ -142,10 +147,12 @@ class Program:
         return 4 * (len(self.fields) + sum(len(one.fields) * len(one.values) for one in self.structs))
 
     def buffers(self) -> list[Buffer]:
-        """Lifetimes, in steps: a call each. What was there before a loop and is used in it lives until its end.
+        """Lifetimes, in steps: a call each. What was there before a loop and is used in it lives until its end; what a
+        loop over tokens has in common with other calls lives as long as that loop.
 
         A part's own activations are called "number of the part/name".
         """
+        loops: list[tuple[int, int]] = []
         first: dict[str, int] = {}
         last: dict[str, int] = {}
         sizes = {one.name: one.bytes for one in self.activations}
@@ -154,6 +161,7 @@ class Program:
             begin, end = step, step + len(part.calls) - 1
             own = {one.name: one.bytes for one in part.activations}
             sizes |= {local(number, name): size for name, size in own.items()}
+            loops += [(step + start, step + stop) for start, stop in _loops(part.calls)]
             for call in part.calls:
                 for used in call.uses:
                     name = local(number, used) if used in own else used
@@ -161,7 +169,19 @@ class Program:
                     first.setdefault(name, step)
                     last[name] = max(last.get(name, 0), end if carried else step)
                 step += 1
+        for start, stop in loops:
+            for name in first:
+                if first[name] <= stop and last[name] >= start and not start <= first[name] <= last[name] <= stop:
+                    first[name], last[name] = min(first[name], start), max(last[name], stop)
         return [Buffer(name, sizes[name], start, last[name]) for name, start in first.items()]
+
+
+def _loops(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
+    """The first and the last call of each loop over tokens."""
+    for loop, members in groupby(enumerate(calls), key=lambda one: one[1].loop):
+        places = [place for place, _ in members]
+        if loop:
+            yield places[0], places[-1]
 
 
 def local(part: int, name: str) -> str:

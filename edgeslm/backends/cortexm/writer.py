@@ -53,6 +53,7 @@ class PartWriter:
     arrays: list[Array] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
+    loop: int = 0  # over a text's tokens, that calls are in
     _quantized: dict[tuple[Use, int, int, float | None], Use] = field(default_factory=dict)
 
     # ---- What calls are made of ----
@@ -64,10 +65,22 @@ class PartWriter:
     def call(self, kernel: str, *arguments: Argument | int, comment: str = "", repeats: int = 1) -> None:
         """Add one. What it writes is no longer what was quantized from it."""
         given = tuple(f"{one}u" if isinstance(one, int) else one for one in arguments)
-        self.calls.append(Call(kernel, given, comment, repeats))
+        self.calls.append(Call(kernel, given, comment, repeats, self.loop))
         written = given[0] if given else None
         if isinstance(written, Use):
             self._quantized = {key: use for key, use in self._quantized.items() if key[0].name != written.name}
+
+    def begin_loop(self, loop: int) -> None:
+        """Calls from now on are of this loop over a text's tokens; 0 is none. What is quantized is another token's."""
+        self.loop = loop
+        self._quantized.clear()
+
+    def again(self, array: str, name: str, like: PartWriter, weight: Weight) -> Weight:
+        """What another part has in flash already, as the field `name` of this one."""
+        (one,) = [one for one in like.fields if one.name == weight.name]
+        self.fields.append(Field(self._free(name), one.type, one.comment))
+        self.values.append(array)
+        return Weight(self.fields[-1].name, self.shared)
 
     def matrix(self, matrix: Matrix, name: str) -> Weight:
         """A packed matrix in flash, as the field `name`."""

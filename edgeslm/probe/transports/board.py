@@ -1,7 +1,7 @@
 """A microcontroller's firmware on its emulated board: instructions of each position, read from the board's own counter.
 
 Events, in this order: `board` (what it says of itself), `position` for each position that was entered without logits,
-then for each greedy step from the first position on, `end`.
+then for each greedy step from the first position on, `end`. Of an encoder: `board`, `text` for each length, `end`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.errors import ProbeTimeoutError
-from edgeslm.firmware.board import Position
+from edgeslm.firmware.board import Board, Position
 from edgeslm.firmware.emulate import emulated_board
 from edgeslm.firmware.qemu import instructions
 from edgeslm.probe.settings import OnEvent, ProbeSettings
 from edgeslm.target import Target
 
+LENGTHS = (8, 16, 32, 64, 128, 256, 512)
+"""Tokens of an encoder's texts, unless others are asked for; and the longest there is."""
 MOST_POSITIONS = 512
 """Unless longer ones are asked for: each is emulated twice."""
 
@@ -39,6 +41,9 @@ def measure(
     title = f"run on an emulated {manifest.target.name}"
     with announce(title), emulated_board(bundle, manifest) as board:
         on_event({"section": "board", **dataclasses.asdict(board.hello)})
+        if manifest.model.language is None:
+            _measure_texts(board, manifest.target, settings, on_event, ends)
+            return
         count = max(settings.lengths, default=min(board.hello.context, MOST_POSITIONS))
         for prompt, steps in ((count, 0), (0, count)):
             for came in board.probe(prompt, steps):
@@ -46,12 +51,30 @@ def measure(
                     on_event({"section": "position", **_counted(came, manifest.target)})
                 else:
                     last = came
-                if time.monotonic() > ends:
-                    raise ProbeTimeoutError(
-                        f"the probe was not done within {settings.time_limit_s:g} s",
-                        "--time-limit gives it longer, --length N looks at N positions alone",
-                    )
+                _require_in_time(ends, settings)
         on_event({"section": "end", "stack_used": last.stack_used, "arena_used": last.arena_used})
+
+
+def _measure_texts(board: Board, target: Target, settings: ProbeSettings, on_event: OnEvent, ends: float) -> None:
+    """An encoder's texts: `text` for each length, then `end`."""
+    context = board.hello.context
+    lengths = settings.lengths or (*(length for length in LENGTHS if length < context), context)
+    stack = arena = 0
+    for length in lengths:
+        told = board.probe_text(length)
+        counts = [instructions(target, ticks) for ticks in told.parts]
+        on_event({"section": "text", "tokens": length, "whole": instructions(target, told.ticks), "parts": counts})
+        stack, arena = max(stack, told.stack_used), max(arena, told.arena_used)
+        _require_in_time(ends, settings)
+    on_event({"section": "end", "stack_used": stack, "arena_used": arena})
+
+
+def _require_in_time(ends: float, settings: ProbeSettings) -> None:
+    if time.monotonic() > ends:
+        raise ProbeTimeoutError(
+            f"the probe was not done within {settings.time_limit_s:g} s",
+            "--time-limit gives it longer, --length N looks at N tokens alone",
+        )
 
 
 def _counted(position: Position, target: Target) -> dict[str, object]:
