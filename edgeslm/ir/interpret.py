@@ -40,6 +40,7 @@ BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "min": np.minimum,
     "max": np.maximum,
     "pow": np.power,
+    "squared_difference": lambda a, b: np.square(a - b),
 }
 REDUCE: dict[str, Callable[..., Array]] = {"sum": np.sum, "mean": np.mean, "max": np.max}
 
@@ -100,7 +101,9 @@ def evaluate(node: Node, operands: Sequence[Array], tensors: Sequence[Tensor], s
         case nodes.Scale():
             made = x * np.float32(kind.factor) + np.float32(kind.offset)
         case nodes.Softmax():
-            made = _softmax(x)
+            made = _softmax(x * np.float32(kind.beta))
+        case nodes.Clamp():
+            made = np.clip(x, np.float32(kind.low), np.float32(kind.high))
         case nodes.Pool():
             made = _pooled(kind, x, operands[1])
         case nodes.Unary():

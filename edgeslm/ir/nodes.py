@@ -6,6 +6,7 @@ any number of leading extents. Inputs in [brackets] may be left out. All are flo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -145,7 +146,15 @@ class Unary(Kind):
 class Binary(Kind):
     """a, b -> numpy's broadcast shape, element by element."""
 
-    function: Literal["add", "sub", "mul", "div", "min", "max", "pow"]
+    function: Literal["add", "sub", "mul", "div", "min", "max", "pow", "squared_difference"]
+
+
+@dataclass(frozen=True)
+class Clamp(Kind):
+    """x -> the same shape: no less than `low`, no more than `high`; a tensor of integers keeps its scale."""
+
+    low: float
+    high: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,9 @@ class MatMul(Kind):
 
 @dataclass(frozen=True)
 class Softmax(Kind):
-    """x -> the same shape, over the last axis."""
+    """x -> the same shape, over the last axis: of x · beta."""
+
+    beta: float = 1.0
 
 
 @dataclass(frozen=True)

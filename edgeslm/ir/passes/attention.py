@@ -21,7 +21,7 @@ def fuse_attention(graph: Graph) -> Graph:
 def _attention(node: Node, graph: Graph) -> Change | None:
     """From the node that puts the heads' results side by side again, back to the rows of queries, keys and values."""
     mixed = made_by(graph, node.inputs[0], MatMul) if node.kind == HEADS_FIRST else None
-    shares = made_by(graph, mixed.inputs[0], Softmax) if mixed is not None else None
+    shares = made_by(graph, mixed.inputs[0], Softmax()) if mixed is not None else None
     value = made_by(graph, mixed.inputs[1], HEADS_FIRST) if mixed is not None else None
     if shares is None or value is None or len(node.output.shape) != 4:
         return None

@@ -84,7 +84,7 @@ def _find(node: Node, graph: Graph) -> Parts | None:
 
 def _scores(graph: Graph, name: str) -> Parts | None:
     """From the softmax back."""
-    softmax = made_by(graph, name, Softmax)
+    softmax = made_by(graph, name, Softmax())
     joined = made_by(graph, softmax.inputs[0], Concat) if softmax is not None else None
     if joined is None or len(joined.inputs) != 2:
         return None

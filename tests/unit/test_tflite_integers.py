@@ -1,0 +1,383 @@
+"""The reference for int8 graphs, to the bit: by TensorFlow Lite Micro's interpreter, GELU by LiteRT's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeslm.formats.tflite_file import parse_tflite_file
+from edgeslm.ir.fixed_point import Multiplier, inverse_root, scaled, shifted_right
+from edgeslm.ir.import_tflite import import_tflite
+from edgeslm.ir.interpret_integers import IntegerInterpreter
+from tests.unit.tflite_int8 import Array, Net, run_by_parts, run_micro, run_reference, sample
+from tests.unit.tflite_seeds import every_operator
+
+pytest.importorskip("ai_edge_litert")
+pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro's interpreter is in edgeslm[dev]")
+
+Runtime = Callable[[bytes, Sequence[Sequence[Array]]], list[list[Array]]]
+
+
+class Draw:
+    """Numbers of a net, from hypothesis: so that a failing one is small."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.data = data
+
+    def size(self, most: int = 9) -> int:
+        return self.data.draw(st.integers(1, most))
+
+    def one(self, *choices: Any) -> Any:
+        return self.data.draw(st.sampled_from(choices))
+
+    def scale(self, low: int = -9, high: int = 2) -> float:
+        exponent, fraction = self.data.draw(st.integers(low, high)), self.data.draw(st.integers(2**23, 2**24 - 1))
+        return float(np.float32(fraction * 2.0 ** (exponent - 23)))
+
+    def zero(self) -> int:
+        return self.data.draw(st.integers(-128, 127))
+
+    def seed(self) -> int:
+        return self.data.draw(st.integers(4, 10**6))
+
+
+def hold(net: Net, runtime: Runtime, seed: int, inputs: Sequence[Sequence[Array]] = ()) -> None:
+    """All outputs of the runtime are the reference's: on random inputs and on the ends of int8."""
+    raw = net.pack()
+    graph = import_tflite(parse_tflite_file(raw, "net"), "cortexm")
+    interpreter = IntegerInterpreter(graph)
+    sets = inputs or [
+        [
+            sample(tensor.shape, number if number < 4 else seed + number + place)
+            for place, tensor in enumerate(graph.inputs)
+        ]
+        for number in range(6)
+    ]
+    for given_values, wanted in zip(sets, runtime(raw, sets), strict=True):
+        made = interpreter.run({tensor.name: one for tensor, one in zip(graph.inputs, given_values, strict=True)})
+        for name, one in zip(graph.outputs, wanted, strict=True):
+            np.testing.assert_array_equal(made[name], one.reshape(made[name].shape))
+
+
+def every(examples: int) -> Callable[[Callable[[Draw], None]], Callable[[], None]]:
+    def decorate(test: Callable[[Draw], None]) -> Callable[[], None]:
+        @settings(max_examples=examples, deadline=None)
+        @given(st.data())
+        def run(data: st.DataObject) -> None:
+            test(Draw(data))
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorate
+
+
+# ---- Arithmetic ------------------------------------------------------------------------------------------------------
+
+
+@every(25)
+def test_fully_connected(draw: Draw) -> None:
+    """Per tensor and per channel, with and without a bias, each fused activation, a zero point of the weights."""
+    rows, terms, batch = draw.size(), draw.size(40), draw.size(3)
+    is_by_channel = draw.one(False, True)
+    random = np.random.default_rng(draw.seed())
+    net = Net()
+    x_scale = draw.scale()
+    x = net.input([batch, terms], x_scale, draw.zero())
+    scales = [draw.scale(-11, -4) for _ in range(rows if is_by_channel else 1)]
+    zero = 0 if is_by_channel else draw.one(0, 0, 5, -128)
+    weight = net.constant(random.integers(-128, 128, (rows, terms)).astype(np.int8), scales, [zero])
+    products = [float(np.float32(x_scale) * np.float32(one)) for one in scales]
+    bias = (
+        net.constant(random.integers(-(2**15), 2**15, rows).astype(np.int32), products) if draw.one(True, False) else -1
+    )
+    step = float(np.float32(max(products) * 2.0 ** draw.data.draw(st.integers(0, 14))))
+    net.outputs = [
+        net.add(
+            "FULLY_CONNECTED",
+            [x, weight, bias],
+            [batch, rows],
+            step,
+            draw.zero(),
+            fusedActivationFunction=draw.one(0, 1, 2, 3),
+        )
+    ]
+    hold(net, run_micro, draw.seed())
+
+
+@every(12)
+def test_batch_matmul(draw: Draw) -> None:
+    rows, terms, columns = draw.size(5), draw.size(), draw.size(5)
+    turned_x, turned_y = draw.one(False, True), draw.one(False, True)
+    net = Net()
+    x = net.input([2, terms, rows] if turned_x else [2, rows, terms], draw.scale(), draw.zero())
+    y = net.input([2, columns, terms] if turned_y else [2, terms, columns], draw.scale(), draw.zero())
+    options = {"options_of": "BatchMatMulOptions", "adjX": turned_x, "adjY": turned_y}
+    net.outputs = [net.add("BATCH_MATMUL", [x, y], [2, rows, columns], draw.scale(0, 9), draw.zero(), **options)]
+    hold(net, run_micro, draw.seed())
+
+
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "SQUARED_DIFFERENCE"])
+def test_two_operands(kind: str) -> None:
+    @every(12)
+    def run(draw: Draw) -> None:
+        shapes = draw.one(([2, 5], [2, 5]), ([2, 3, 5], [5]), ([1, 4], [3, 1]), ([2, 1, 3, 2], [2, 3, 1]))
+        net = Net()
+        a, b = (net.input(shape, draw.scale(-12, 4), draw.zero()) for shape in shapes)
+        options = {} if kind == "SQUARED_DIFFERENCE" else {"fusedActivationFunction": draw.one(0, 1, 2, 3)}
+        shape = np.broadcast_shapes(*shapes)
+        net.outputs = [net.add(kind, [a, b], shape, draw.scale(-8, 6), draw.zero(), **options)]
+        hold(net, run_micro, draw.seed())
+
+    run()
+
+
+@every(25)
+def test_softmax(draw: Draw) -> None:
+    """Its sum's bits change with the length of a row."""
+    net = Net()
+    x = net.input([draw.size(3), draw.one(1, 2, 7, 64, 300)], draw.scale(-13, 5), draw.zero())
+    options = {"beta": draw.one(1.0, 1.0, 0.5, 1.7)}
+    net.outputs = [net.add("SOFTMAX", [x], net.graph.shape(x), 1 / 256, -128, **options)]
+    hold(net, run_micro, draw.seed())
+
+
+@every(12)
+def test_mean(draw: Draw) -> None:
+    shape, keep = [2, 3, 4, 5], draw.one(False, True)
+    axes = draw.one([1], [1, 2], [2, 3], [3], [0, 2], [-1], [0, 1, 2, 3])
+    net = Net()
+    x = net.input(shape, draw.scale(), draw.zero())
+    made = np.zeros(shape).mean(axis=tuple(axes), keepdims=keep).shape
+    constant = net.constant(np.array(axes, np.int32))
+    options = {"options_of": "ReducerOptions", "keepDims": keep}
+    net.outputs = [net.add("MEAN", [x, constant], made, draw.scale(), draw.zero(), **options)]
+    hold(net, run_micro, draw.seed())
+
+
+ONE_OPERAND: dict[str, tuple[Runtime, dict[str, Any]]] = {
+    "LOGISTIC": (run_micro, {"out": (1 / 256, -128)}),
+    "TANH": (run_micro, {"out": (1 / 128, 0)}),
+    "RSQRT": (run_micro, {"zero": -128}),  # of no number below zero
+    "RELU": (run_micro, {}),
+    "RELU6": (run_micro, {"is_same": True}),
+    "RELU_N1_TO_1": (run_reference, {}),
+    "RELU_0_TO_1": (run_reference, {}),
+    "QUANTIZE": (run_micro, {}),
+    "GELU": (run_reference, {"options": {"approximate": False}}),
+    "GELU, by tanh": (run_reference, {"options": {"approximate": True}}),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_OPERAND)
+def test_one_operand_over_all_of_int8(kind: str) -> None:
+    runtime, form = ONE_OPERAND[kind]
+
+    @every(12)
+    def run(draw: Draw) -> None:
+        net = Net()
+        scale, zero = draw.scale(-10, 4), form.get("zero", draw.zero())
+        x = net.input([1, 256], scale, zero)
+        out = form.get("out", (scale, zero) if "is_same" in form else (draw.scale(-8, 3), draw.zero()))
+        net.outputs = [net.add(kind.partition(",")[0], [x], [1, 256], *out, **form.get("options", {}))]
+        hold(net, runtime, 0, [[sample([1, 256], 3)]])
+
+    run()
+
+
+@every(10)
+def test_floats_in_and_out(draw: Draw) -> None:
+    """Halves of a step among them."""
+    scale, random = draw.scale(), np.random.default_rng(draw.seed())
+    net = Net()
+    x = net.input([2, 50], dtype=np.float32)
+    codes = net.add("QUANTIZE", [x], [2, 50], scale, draw.zero())
+    net.outputs = [codes, net.add("DEQUANTIZE", [codes], [2, 50], dtype=np.float32)]
+    halves = np.float32(scale) * (random.integers(-150, 150, (2, 50)) + 0.5)
+    hold(net, run_micro, 0, [[halves.astype(np.float32)], [random.normal(0, scale * 60, (2, 50)).astype(np.float32)]])
+
+
+# ---- Elements moved --------------------------------------------------------------------------------------------------
+
+
+def integers(net: Net, *values: int) -> int:
+    return net.constant(np.array(values, np.int32))
+
+
+def moving(kind: str) -> Net:
+    """A net of one operator over (2, 6, 4), with a form of it that is more than the plain one."""
+    net, scale = Net(), (0.1, 5)
+    x = net.input([2, 6, 4], *scale)
+    match kind:
+        case "RESHAPE":
+            made = [net.add(kind, [x, integers(net, 8, 6)], [8, 6], *scale)]
+        case "TRANSPOSE":
+            made = [net.add(kind, [x, integers(net, 2, 0, 1)], [4, 2, 6], *scale)]
+        case "CONCATENATION":
+            other = net.input([2, 3, 4], *scale)
+            made = [net.add(kind, [x, other], [2, 9, 4], *scale, axis=-2)]
+        case "SPLIT":
+            made = [net.tensor(f"part{number}", [2, 2, 4], *scale) for number in range(3)]
+            net.place(kind, [net.constant(np.array(1, np.int32)), x], made, numSplits=3)
+        case "SLICE":
+            made = [net.add(kind, [x, integers(net, 0, 2, 1), integers(net, -1, 3, 2)], [2, 3, 2], *scale)]
+        case "STRIDED_SLICE":
+            ends = [integers(net, 0, -5, 1), integers(net, 1, 6, 4), integers(net, 1, 2, 1)]
+            made = [net.add(kind, [x, *ends], [3, 3], *scale, endMask=4, shrinkAxisMask=1)]
+        case "PAD":
+            amounts = net.constant(np.array([[0, 1], [2, 0], [1, 3]], np.int32))
+            made = [net.add(kind, [x, amounts], [3, 8, 8], *scale)]
+    net.outputs = made
+    return net
+
+
+@pytest.mark.parametrize("kind", ["RESHAPE", "TRANSPOSE", "CONCATENATION", "SPLIT", "SLICE", "STRIDED_SLICE", "PAD"])
+def test_elements_are_moved(kind: str) -> None:
+    hold(moving(kind), run_micro, 7)
+
+
+@pytest.mark.parametrize("form", ["rows", "columns", "table", "lookup"])
+def test_rows_are_gathered(form: str) -> None:
+    net, scale = Net(), (0.1, 5)
+    values = sample([7, 4], 9)
+    table = net.constant(values, [0.1], [5]) if form in ("table", "lookup") else net.input([7, 4], *scale)
+    ids = net.input([3], dtype=np.int32)
+    if form == "lookup":
+        net.outputs = [net.add("EMBEDDING_LOOKUP", [ids, table], [3, 4], *scale)]
+    else:
+        axis = int(form == "columns")
+        net.outputs = [net.add("GATHER", [table, ids], [7, 3] if axis else [3, 4], *scale, axis=axis)]
+    places = np.array([3, 0, 2], np.int32)
+    hold(net, run_micro, 0, [[places] if form in ("table", "lookup") else [values, places]])
+
+
+@pytest.mark.parametrize("shape", [[2, 3, 5], [6, 5]])
+def test_fully_connected_over_more_than_two_axes(shape: list[int]) -> None:
+    net = Net()
+    x = net.input([2, 3, 8], 0.1, 4)
+    weight = net.constant(sample([5, 8], 11), [0.01])
+    net.outputs = [net.add("FULLY_CONNECTED", [x, weight, -1], shape, 0.5, 3, keepNumDims=len(shape) == 3)]
+    hold(net, run_micro, 3)
+
+
+# ---- Whole nets ------------------------------------------------------------------------------------------------------
+
+
+def dense(net: Net, random: np.random.Generator, x: int, rows: int, scale: float, zero: int = 0, **options: Any) -> int:
+    """A layer with weights by channel and a bias."""
+    shape = net.graph.shape(x)
+    x_scale = net.graph.subgraph.tensors[x].quantization.scale[0]
+    scales = [float(one) for one in random.uniform(0.002, 0.01, rows).astype(np.float32)]
+    weight = net.constant(random.integers(-127, 128, (rows, shape[-1])).astype(np.int8), scales)
+    bias = net.constant(
+        random.integers(-2000, 2000, rows).astype(np.int32), [float(x_scale * np.float32(one)) for one in scales]
+    )
+    made = [*shape[:-1], rows]
+    return net.add("FULLY_CONNECTED", [x, weight, bias], made, scale, zero, keepNumDims=len(shape) > 2, **options)
+
+
+def normalized(net: Net, random: np.random.Generator, x: int) -> int:
+    """LayerNorm, as converters take it apart."""
+    shape = net.graph.shape(x)
+    axis, ones = integers(net, len(shape) - 1), [*shape[:-1], 1]
+    keep = {"options_of": "ReducerOptions", "keepDims": True}
+    mean = net.add("MEAN", [x, axis], ones, 0.01, 1, **keep)
+    squares = net.add("SQUARED_DIFFERENCE", [x, mean], shape, 0.06, -128)
+    variance = net.add("MEAN", [squares, axis], ones, 0.03, -128, **keep)
+    epsilon = net.constant(np.full([1], -127, np.int8), [0.001], [-128])
+    root = net.add("RSQRT", [net.add("ADD", [variance, epsilon], ones, 0.03, -128)], ones, 0.03, -128)
+    centred = net.add("SUB", [x, mean], shape, 0.03, -2)
+    scaled_ = net.add("MUL", [centred, root], shape, 0.03, 3)
+    gain = net.constant(random.integers(1, 128, shape[-1]).astype(np.int8), [0.01])
+    shift = net.constant(random.integers(-128, 128, shape[-1]).astype(np.int8), [0.01])
+    return net.add("ADD", [net.add("MUL", [scaled_, gain], shape, 0.03, 3), shift], shape, 0.03, 2)
+
+
+def an_encoder(activation: str) -> Net:
+    """Token ids to two logits: embeddings, a layer of two heads over 6 tokens, the first token's row, a softmax."""
+    tokens, width, heads, inner = 6, 16, 2, 32
+    random, net = np.random.default_rng(5), Net()
+    head = width // heads
+    ids = net.input([tokens], dtype=np.int32)
+    words = net.constant(sample([11, width], 4), [0.03], [2])
+    places = net.constant(sample([tokens, width], 8), [0.01], [-3])
+    rows = net.add("GATHER", [words, ids], [tokens, width], 0.03, 2)
+    x = normalized(net, random, net.add("ADD", [rows, places], [tokens, width], 0.035, 1))
+
+    def by_heads(y: int, order: Sequence[int], shape: Sequence[int]) -> int:
+        scale = (float(net.graph.subgraph.tensors[y].quantization.scale[0]), 0)
+        split = net.add("RESHAPE", [y, integers(net, tokens, heads, head)], [tokens, heads, head], *scale)
+        return net.add("TRANSPOSE", [split, integers(net, *order)], shape, *scale)
+
+    query, key, value = (dense(net, random, x, width, 0.05) for _ in range(3))
+    query, value = (by_heads(one, (1, 0, 2), [heads, tokens, head]) for one in (query, value))
+    key = by_heads(key, (1, 2, 0), [heads, head, tokens])
+    options = {"options_of": "BatchMatMulOptions"}
+    scores = net.add("BATCH_MATMUL", [query, key], [heads, tokens, tokens], 0.1, 4, **options)
+    eighth = net.constant(np.array([90], np.int8), [0.004])
+    scores = net.add("MUL", [scores, eighth], [heads, tokens, tokens], 0.05, 0)
+    shares = net.add("SOFTMAX", [scores], [heads, tokens, tokens], 1 / 256, -128, beta=1.0)
+    mixed = net.add("BATCH_MATMUL", [shares, value], [heads, tokens, head], 0.04, 0, **options)
+    joined = net.add("TRANSPOSE", [mixed, integers(net, 1, 0, 2)], [tokens, heads, head], 0.04)
+    joined = net.add("RESHAPE", [joined, integers(net, tokens, width)], [tokens, width], 0.04)
+    x = normalized(net, random, net.add("ADD", [dense(net, random, joined, width, 0.05), x], [tokens, width], 0.05, 3))
+    if activation == "GELU":
+        up = net.add("GELU", [dense(net, random, x, inner, 0.05, 6)], [tokens, inner], 0.03, -100, approximate=False)
+    else:
+        up = dense(net, random, x, inner, 0.05, -128, fusedActivationFunction=1)
+    x = normalized(net, random, net.add("ADD", [dense(net, random, up, width, 0.05), x], [tokens, width], 0.05, 3))
+    first = net.add("SLICE", [x, integers(net, 0, 0), integers(net, 1, width)], [1, width], 0.03, 2)
+    logits = dense(net, random, net.add("TANH", [first], [1, width], 1 / 128, 0), 2, 0.05)
+    net.outputs = [logits, net.add("SOFTMAX", [logits], [1, 2], 1 / 256, -128, beta=1.0)]
+    return net
+
+
+@pytest.mark.parametrize(("activation", "runtime"), [("RELU", run_micro), ("GELU", run_by_parts)])
+def test_an_encoder(activation: str, runtime: Runtime) -> None:
+    random = np.random.default_rng(1)
+    sets = [[random.integers(0, 11, 6).astype(np.int32)] for _ in range(20)]
+    hold(an_encoder(activation), runtime, 0, sets)
+
+
+def test_four_wide_layers_and_a_softmax() -> None:
+    """Its four layers are of 256: of the sizes that are measured on boards."""
+    random, net = np.random.default_rng(2), Net()
+    x = net.input([1, 256], 0.02, -5)
+    for _ in range(4):
+        x = dense(net, random, x, 256, 0.2, -128, fusedActivationFunction=1)
+    net.outputs = [net.add("SOFTMAX", [x], [1, 256], 1 / 256, -128, beta=1.0)]
+    hold(net, run_micro, 9)
+
+
+def test_the_seed_of_fuzzing_computes_too() -> None:
+    """All operators in a row, those among them that TensorFlow Lite Micro has not."""
+    random = np.random.default_rng(3)
+    rows = [np.array(random.integers(0, 2, 2), np.int32) for _ in range(10)]
+    sets = [[sample([2, 4], number + 4), one] for number, one in enumerate(rows)]
+    hold(every_operator(), run_reference, 0, sets)
+
+
+# ---- Fixed-point numbers ---------------------------------------------------------------------------------------------
+
+
+@given(st.floats(2**-30, 2**10), st.integers(-(2**20), 2**20))
+def test_a_multiplier_is_its_factor(factor: float, x: int) -> None:
+    product = int(scaled(x, Multiplier.of(factor)))
+    assert abs(product - x * factor) <= 1 + abs(x * factor) * 2**-30
+
+
+@given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 31))
+def test_a_shift_rounds_half_away_from_zero(x: int, exponent: int) -> None:
+    half = (1 << exponent) // 2
+    assert int(shifted_right(x, exponent)) == (x + half >> exponent if x >= 0 else -(-x + half >> exponent))
+
+
+@given(st.integers(1, 2**31 - 1))
+def test_an_inverse_root_is_one(x: int) -> None:
+    root = inverse_root(x)
+    assert root.mantissa * 2.0 ** (root.shift - 31) * x**0.5 == pytest.approx(1, abs=2e-4)
