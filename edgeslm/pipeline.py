@@ -33,15 +33,15 @@ from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.firmware.toolchain import find_compiler
-from edgeslm.firmware_encoder_planning import decide_encoder
-from edgeslm.firmware_encoder_stages import EncoderStages
-from edgeslm.firmware_planning import chosen_scheme, decide_firmware
-from edgeslm.firmware_stages import FirmwareStages
 from edgeslm.formats.operator_layers import OperatorLayers
-from edgeslm.language_planning import decide_language, find_kv_cache
-from edgeslm.language_stages import LanguageStages
 from edgeslm.planning import decide, find_converter, plan_budget
 from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.firmware import FirmwareStages
+from edgeslm.stages.firmware_encoder import EncoderStages
+from edgeslm.stages.firmware_encoder_plan import decide_encoder
+from edgeslm.stages.firmware_plan import chosen_scheme, decide_firmware
+from edgeslm.stages.language import LanguageStages
+from edgeslm.stages.language_plan import decide_language, find_kv_cache
 from edgeslm.target import Target, load_target
 from edgeslm.versions import tool_versions
 

@@ -21,11 +21,11 @@ from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.decoder import Decoder, Layer, Matrix, Norm, Part, Rotary
-from edgeslm.firmware_graph import step_graph
-from edgeslm.firmware_planning import text_bytes_of
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.plan import choose_precisions
 from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.firmware_graph import step_graph
+from edgeslm.stages.firmware_plan import text_bytes_of
 from edgeslm.tokenizer.read import read_specification
 from edgeslm.tokenizer.table import compile_table
 

@@ -9,10 +9,10 @@ from edgeslm.artifacts import CompiledModel, KvCache, QuantPlan
 from edgeslm.cache import StageCache
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.fidelity.texts import load_texts
-from edgeslm.language_stages import LanguageStages
 from edgeslm.planning import with_digest
 from edgeslm.quantize.plan import choose_precisions
 from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.language import LanguageStages
 
 
 def build_language(

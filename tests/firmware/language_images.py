@@ -17,13 +17,13 @@ from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.firmware.board import Board, Position
 from edgeslm.firmware.image import Image, build_image
 from edgeslm.firmware.qemu import emulated, instructions
-from edgeslm.firmware_graph import step_graph
-from edgeslm.firmware_planning import FirmwareSizes, firmware_choices, tokenizer_of
-from edgeslm.firmware_stages import static_limits
 from edgeslm.formats.moments import open_moments
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
-from edgeslm.language_stages import weight_files_of
 from edgeslm.quantize.constants import plan_constants
+from edgeslm.stages.firmware import static_limits
+from edgeslm.stages.firmware_graph import step_graph
+from edgeslm.stages.firmware_plan import FirmwareSizes, firmware_choices, tokenizer_of
+from edgeslm.stages.language import weight_files_of
 from edgeslm.target import load_target
 from edgeslm.tokenizer.table import compile_table
 

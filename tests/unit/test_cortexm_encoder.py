@@ -21,8 +21,8 @@ from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.errors import UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.export.onnx_export import export_onnx
-from edgeslm.firmware_encoder_planning import EncoderSizes, encoder_graph, shortened, tokenizer_of
-from edgeslm.firmware_planning import firmware_choices
+from edgeslm.stages.firmware_encoder_plan import EncoderSizes, encoder_graph, shortened, tokenizer_of
+from edgeslm.stages.firmware_plan import firmware_choices
 
 TOKENS = 16
 ROWS = Variant(Layout.ROWS)

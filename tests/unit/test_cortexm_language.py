@@ -23,13 +23,13 @@ from edgeslm.errors import InternalError, UnsupportedError, UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.export.language_reference import input_magnitudes
 from edgeslm.firmware.wire import MOST_REQUEST
-from edgeslm.firmware_graph import step_graph
-from edgeslm.firmware_planning import FirmwareSizes, firmware_choices
-from edgeslm.firmware_stages import static_limits
 from edgeslm.formats.moments import open_moments
 from edgeslm.formats.samples import write_samples
 from edgeslm.ir.nodes import Unary
 from edgeslm.quantize.constants import plan_constants
+from edgeslm.stages.firmware import static_limits
+from edgeslm.stages.firmware_graph import step_graph
+from edgeslm.stages.firmware_plan import FirmwareSizes, firmware_choices
 from edgeslm.target import load_target
 from edgeslm.tokenizer.read import read_specification
 from edgeslm.tokenizer.table import compile_table

@@ -24,13 +24,13 @@ from edgeslm.fidelity.language_score import OpenEngine
 from edgeslm.firmware.image import STACK_BYTES, build_image
 from edgeslm.firmware.presets import presets_text
 from edgeslm.firmware.toolchain import find_compiler
-from edgeslm.firmware_graph import BACKEND, step_graph
-from edgeslm.firmware_planning import ROOMS, text_bytes_of, tokenizer_of
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
-from edgeslm.language_stages import LanguageStages, weight_files_of
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.ranges import static_limit
 from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.firmware_graph import BACKEND, step_graph
+from edgeslm.stages.firmware_plan import ROOMS, text_bytes_of, tokenizer_of
+from edgeslm.stages.language import LanguageStages, weight_files_of
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
 from edgeslm.tokenizer.table import compile_table
@@ -64,7 +64,7 @@ class FirmwareStages(LanguageStages):
             moments.digest if moments else None,
             magnitudes.digest if magnitudes else None,
             self.variant.macros,
-            code_digest(*ROOMS, "device/token_content", "device/token_models", "language_stages", "firmware_stages"),
+            code_digest(*ROOMS, "device/token_content", "device/token_models", "stages/language", "stages/firmware"),
             tool_versions("export"),
         ]
         return self.cache.stage("generate", key, CompiledModel, lambda out: self._write_c(moments, magnitudes, out))

@@ -22,11 +22,13 @@ from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.device.token_content import TokenContent
 from edgeslm.errors import EdgeslmError, InternalError
 from edgeslm.firmware.image import STACK_BYTES
-from edgeslm.firmware_graph import BACKEND
-from edgeslm.firmware_planning import (
+from edgeslm.planning import with_digest
+from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.firmware_graph import BACKEND
+from edgeslm.stages.firmware_plan import (
     ROOMS as FIRMWARE_ROOMS,
 )
-from edgeslm.firmware_planning import (
+from edgeslm.stages.firmware_plan import (
     STEP,
     FirmwarePlan,
     chosen_scheme,
@@ -34,16 +36,14 @@ from edgeslm.firmware_planning import (
     firmware_choices,
     text_bytes_of,
 )
-from edgeslm.firmware_planning import tokenizer_of as tokenizer_of
-from edgeslm.planning import with_digest
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.firmware_plan import tokenizer_of as tokenizer_of
 from edgeslm.target import Target, list_targets
 from edgeslm.tokenizer.table import compile_table
 
 if TYPE_CHECKING:
     from edgeslm.backends import MomentsOf
 
-ROOMS = (*FIRMWARE_ROOMS, "firmware_encoder_planning")
+ROOMS = (*FIRMWARE_ROOMS, "stages/firmware_encoder_plan")
 """Whose code lays out memory."""
 SCHEMES = ("fp32", "int8", "int4")
 UNICODE = ("CLAS", "COMP", "MAPS", "MARK")

@@ -19,12 +19,12 @@ from edgeslm.decoder import Decoder
 from edgeslm.errors import InternalError, UnsupportedError, UnsupportedSchemeError
 from edgeslm.firmware.image import STACK_BYTES
 from edgeslm.firmware.wire import MOST_REQUEST
-from edgeslm.firmware_graph import BACKEND, step_graph, with_context
 from edgeslm.ir.graph import Graph
 from edgeslm.planning import DEFAULT_SCHEME, with_digest
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.plan import choose_precisions
 from edgeslm.quantize.schemes import Scheme, find_scheme
+from edgeslm.stages.firmware_graph import BACKEND, step_graph, with_context
 from edgeslm.target import Target, list_targets
 from edgeslm.tokenizer.features import features_of
 from edgeslm.tokenizer.read import read_specification
@@ -41,7 +41,7 @@ SHORTEST_CONTEXT = 32
 """Tokens: a hint proposes none below."""
 ROOMS = (
     *(f"backends/{BACKEND}", "cost", "export", "firmware", "formats", "ir", "quantize", "tokenizer"),
-    *("decoder", "firmware_graph", "firmware_planning"),
+    *("decoder", "stages/firmware_graph", "stages/firmware_plan"),
 )
 """Whose code lays out memory."""
 STEP = 8

@@ -16,8 +16,8 @@ from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.bundle.firmware import Built
 from edgeslm.cache import StageCache, code_digest
 from edgeslm.device.runner import Engine
-from edgeslm.firmware_encoder_planning import ROOMS, EncoderSizes, encoder_graph, tokenizer_of
-from edgeslm.firmware_stages import image_stage, kernels_key
+from edgeslm.stages.firmware import image_stage, kernels_key
+from edgeslm.stages.firmware_encoder_plan import ROOMS, EncoderSizes, encoder_graph, tokenizer_of
 from edgeslm.target import Target
 from edgeslm.versions import tool_versions
 
@@ -43,7 +43,7 @@ class EncoderStages:
             self.checkpoint.digest,
             self.plan.digest,
             self.variant.macros,
-            code_digest(*ROOMS, "device/token_content", "device/token_models", "firmware_encoder_stages"),
+            code_digest(*ROOMS, "device/token_content", "device/token_models", "stages/firmware_encoder"),
             tool_versions("export"),
         ]
         return self.cache.stage("generate", key, CompiledModel, self._write)
