@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from edgeslm.backends.cortexm import emit
+from edgeslm.backends.cortexm import emit, emit_weights
+from edgeslm.backends.cortexm.c_text import attention_object, call_lines, comment, guard, places, string
 from edgeslm.backends.cortexm.emit_tokenizer import emit_tokenizer
 from edgeslm.backends.cortexm.encoder_schedule import OUT, EncoderProgram
 from edgeslm.backends.cortexm.memory import MemoryPlan, live_bytes
@@ -32,9 +33,9 @@ def emit_encoder(
 ) -> None:
     """Write emit.FILES into `out`. See emit_model."""
     (out / emit.CONFIG_HEADER).write_text(_config_header(planned, memory, config))
-    (out / emit.WEIGHTS_HEADER).write_text(emit._weights_header(planned.program))
-    with (out / emit.WEIGHTS).open("w") as sink:
-        for lines in emit._weights(planned.program, config):
+    (out / emit_weights.HEADER).write_text(emit_weights.weights_header(planned.program))
+    with (out / emit_weights.SOURCE).open("w") as sink:
+        for lines in emit_weights.weights_lines(planned.program, config.layout, config.fixed):
             sink.write(lines)
     (out / emit.SCHEDULE).write_text(_schedule(planned, memory, config, text.after))
     emit_tokenizer(text.table, out)
@@ -51,10 +52,10 @@ def _config_header(planned: EncoderProgram, memory: MemoryPlan, config: emit.Con
         "CACHE_BYTES": (0, "nothing is kept from text to text"),
         "ARENA_BYTES": (max(memory.bytes, 8), f"live set {live_bytes(memory.buffers):,}"),
     }
-    lines = [f"/* {emit._comment(config.name)}: sizes. Written by edgeslm. */"]
-    lines += emit._guard("EDGESLM_MODEL_CONFIG_H")
-    for name, (value, comment) in sizes.items():
-        lines.append(f"#define EDGESLM_MODEL_{name} {value}u" + (f" /* {comment} */" if comment else ""))
+    lines = [f"/* {comment(config.name)}: sizes. Written by edgeslm. */"]
+    lines += guard("EDGESLM_MODEL_CONFIG_H")
+    for name, (value, remark) in sizes.items():
+        lines.append(f"#define EDGESLM_MODEL_{name} {value}u" + (f" /* {remark} */" if remark else ""))
     lines.append(f"#define EDGESLM_CACHE {FORMAT} /* of a layer's keys and values */")
     return "\n".join([*lines, "", "#endif", ""])
 
@@ -62,17 +63,17 @@ def _config_header(planned: EncoderProgram, memory: MemoryPlan, config: emit.Con
 def _schedule(planned: EncoderProgram, memory: MemoryPlan, config: emit.Configuration, after: Sequence[int]) -> str:
     program, last = planned.program, len(planned.program.parts) - 1
     lines = [
-        f"/* {emit._comment(config.name)} as {config.scheme}: the kernels of one text, in order. Written by edgeslm.",
+        f"/* {comment(config.name)} as {config.scheme}: the kernels of one text, in order. Written by edgeslm.",
         " *",
         f" * Arena: {memory.bytes:,} bytes; live set: {live_bytes(memory.buffers):,}. A step below is a call.",
     ]
     for one, start in memory.placed:
         end = start + one.bytes
         lines.append(f" *   {start:6} … {end:6}  {one.name:12} steps {one.first} to {one.last}")
-    lines += [" */", f'#include "{emit.WEIGHTS_HEADER}"', "", *_config_object(planned, config, after), ""]
+    lines += [" */", f'#include "{emit_weights.HEADER}"', "", *_config_object(planned, config, after), ""]
     lines += ["edgeslm_state edgeslm_model_state;", ""]
     if program.attention is not None:
-        lines += emit._attention_object(program.attention, replace(config, cache=FORMAT))
+        lines += attention_object(program.attention, FORMAT, config.context)
     lines += [
         "edgeslm_real *edgeslm_outputs(edgeslm_state *state) {",
         f"  return (edgeslm_real *)(void *)(state->arena + {memory.offsets[OUT]}u);",
@@ -116,7 +117,7 @@ def _schedule(planned: EncoderProgram, memory: MemoryPlan, config: emit.Configur
         if not once:
             lines.append("  for (t = 0; t < state->count; t++) {")
         for call in calls:
-            lines += emit._call(call, "  " if once else "    ")
+            lines += call_lines(call, "  " if once else "    ")
         lines += [] if once else ["  }"]
     lines += [f"  mark(state, {planned.layers + 1}u);", "  return EDGESLM_OK;", "}", ""]
     return "\n".join(lines)
@@ -126,7 +127,7 @@ def _config_object(planned: EncoderProgram, config: emit.Configuration, after: S
     ends = ", ".join(f"{token}u" for token in after) or "0u"
     return [
         "const edgeslm_config edgeslm_model_config = {",
-        f"    .name = {emit._string(config.name)}, .scheme = {emit._string(config.scheme)},",
+        f"    .name = {string(config.name)}, .scheme = {string(config.scheme)},",
         f"    .vocabulary = {config.vocabulary}u, .width = {config.width}u, .layers = {config.layers}u,",
         f"    .heads = {config.heads}u, .head_dim = {config.head_dim}u,",
         f"    .context = {config.context}u, .outputs = {planned.outputs}u, .by_token = {int(planned.by_token)}u,",
@@ -137,7 +138,7 @@ def _config_object(planned: EncoderProgram, config: emit.Configuration, after: S
 
 def _places(activations: Sequence[Activation], memory: MemoryPlan, prefix: str, indent: str) -> list[str]:
     """Pointers into the arena. The caller says where outputs go."""
-    return emit._places([one for one in activations if one.name != OUT], memory, prefix, indent)
+    return places([one for one in activations if one.name != OUT], memory, prefix, indent)
 
 
 def _part(part: Part, places: list[str]) -> Iterator[str]:
@@ -152,7 +153,7 @@ def _part(part: Part, places: list[str]) -> Iterator[str]:
     for _, calls in groupby(part.calls, key=lambda call: call.loop):
         yield "    for (uint32_t t = 0; t < count; t++) {"
         for call in calls:
-            yield from emit._call(call, "      ")
+            yield from call_lines(call, "      ")
         yield "    }"
     if layers is not None:
         yield "    mark(state, l + 1u);"

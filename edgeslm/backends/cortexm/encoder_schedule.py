@@ -49,7 +49,7 @@ class EncoderProgram:
 
 def per_token(graph: Graph) -> TokenGraph:
     """The fused graph of one length as what is done for a token. Raises UnsupportedOpError."""
-    return token_graph(graph, lambda node: schedule._layer_of(node) is not None)
+    return token_graph(graph, lambda node: schedule.layer_of(node) is not None)
 
 
 def write_encoder_program(tokens: TokenGraph, variant: Variant, moments: MomentsOf) -> EncoderProgram:
@@ -58,7 +58,7 @@ def write_encoder_program(tokens: TokenGraph, variant: Variant, moments: Moments
 
 
 @dataclass
-class _EncoderWriter(schedule._GraphWriter):
+class _EncoderWriter(schedule.GraphWriter):
     text: TokenGraph = field(kw_only=True)
     widths: dict[str, int] = field(default_factory=dict)  # of a row, of buffers that have one for each token
     arrays: dict[tuple[str, str | None], tuple[PartWriter, str, Matrix, Weight]] = field(default_factory=dict)
@@ -79,16 +79,20 @@ class _EncoderWriter(schedule._GraphWriter):
                 self._enter(loop, (step.part, step.loop))
                 loop = step.part, step.loop
             if step.node.name not in self.added and not self.buffers.is_view(step.node):
-                _RULES.get(type(step.node.kind), schedule._reject)(self, step.node)
+                RULES.get(type(step.node.kind), schedule.reject)(self, step.node)
             for reader in graph.readers(step.node.name):
                 if isinstance(reader.kind, nodes.Attention) and step.node.name in reader.inputs[1:]:
                     _store(self, step.node, reader)
         self._require_output(last)
-        shared = schedule._shared_activations(self.parts)
+        shared = schedule.shared_activations(self.parts)
         shared |= {name: one for name, one in last.activations.items() if name == OUT}
-        runs, structs = schedule._runs(layers, shared)
+        runs, structs = schedule.loops(layers, shared)
         program = Program(
-            parts=(schedule._part(EMBEDDING, first, shared), *runs, schedule._part(OUTPUT, last, shared)),
+            parts=(
+                schedule.part_of(EMBEDDING, first, shared),
+                *runs,
+                schedule.part_of(OUTPUT, last, shared),
+            ),
             activations=tuple(shared.values()),
             arrays=tuple(array for part in self.parts for array in part.arrays),
             fields=(*first.fields, *last.fields),
@@ -113,7 +117,7 @@ class _EncoderWriter(schedule._GraphWriter):
     # ---- Values ----
 
     def use(self, name: str) -> Use:
-        """See _GraphWriter; a row of it, where there is one for each token."""
+        """See GraphWriter; a row of it, where there is one for each token."""
         use = super().use(name)
         return Use(use.name, use.offset, row=self.widths.get(use.name, 0))
 
@@ -132,7 +136,7 @@ class _EncoderWriter(schedule._GraphWriter):
         return self.use(node.name)
 
     def replace(self, node: Node, operand: str) -> Use:
-        """See _GraphWriter. What every token keeps is not changed by asking for an output."""
+        """See GraphWriter. What every token keeps is not changed by asking for an output."""
         if self.in_output and self.buffers[operand].buffer in self.widths:
             raise refused(node, "it changes what other outputs are computed from")
         return super().replace(node, operand)
@@ -161,7 +165,7 @@ class _EncoderWriter(schedule._GraphWriter):
     # ---- Weights ----
 
     def matrix(self, node: Node, name: str, bias: str | None = None) -> tuple[Matrix, Weight]:
-        """See _GraphWriter. A table that is the output's matrix too is kept with the biases of that one; what several
+        """See GraphWriter. A table that is the output's matrix too is kept with the biases of that one; what several
         layers have in common is kept once."""
         bias = bias or self._bias_of_table(name)
         known = self.arrays.get((name, bias))
@@ -262,13 +266,13 @@ def _unit_norm(writer: _EncoderWriter, node: Node) -> None:
     writer.part.call("edgeslm_unit_norm", y, writer.count(node.name), f"EDGESLM_EPSILON({kind.least:.9g})")
 
 
-def _sum(writer: _EncoderWriter, node: Node) -> None:
+def write_sum(writer: _EncoderWriter, node: Node) -> None:
     """Of two rows, or of a row and a constant one."""
     constants = [name for name in node.inputs if writer.graph.constant(name) is not None]
-    if not constants or not schedule._is_sum(node):
+    if not constants or not schedule.is_sum(node):
         if any(writer.buffers[name].buffer in writer.widths for name in node.inputs[1:] if name in writer.buffers):
             node = replace(node, inputs=node.inputs[::-1])  # into what all tokens have a row of
-        schedule._sum(writer, node)
+        schedule.write_sum(writer, node)
         return
     (other,) = [name for name in node.inputs if name not in constants]
     if writer.count(constants[0]) != writer.count(node.name):
@@ -295,19 +299,19 @@ def _ends_as(graph: Graph, name: str, wanted: Callable[[str], bool]) -> bool:
 
 def _changes(graph: Graph, total: Node, name: str) -> bool:
     """Whether the last reader is a sum that is made where the value is: with a constant, or with what is made later."""
-    if not schedule._is_sum(total):
+    if not schedule.is_sum(total):
         return False
     places = {node.name: place for place, node in enumerate(graph.nodes)}
     others = [one for one in total.inputs if one != name]
     return all(graph.constant(one) is not None or places.get(one, -1) > places.get(name, -1) for one in others)
 
 
-_RULES: dict[type[nodes.Kind], Callable[[_EncoderWriter, Node], None]] = {
-    **schedule._RULES,
+RULES: dict[type[nodes.Kind], Callable[[_EncoderWriter, Node], None]] = {
+    **schedule.RULES,
     nodes.Embedding: _embedding,
     nodes.Attention: _attention,
     nodes.Pool: _pool,
     nodes.Slice: _slice,
     nodes.UnitNorm: _unit_norm,
-    nodes.Binary: _sum,
+    nodes.Binary: write_sum,
 }

@@ -59,11 +59,11 @@ def write_program(graph: Graph, variant: Variant, moments: MomentsOf, limits: Li
 
     Raises UnsupportedOpError, with node and layer, for what no kernel computes.
     """
-    return _GraphWriter(graph, variant, moments, limits).write()
+    return GraphWriter(graph, variant, moments, limits).write()
 
 
 @dataclass
-class _GraphWriter:
+class GraphWriter:
     graph: Graph
     variant: Variant
     moments: MomentsOf
@@ -88,11 +88,11 @@ class _GraphWriter:
         for number, node in layered(graph):
             self.part = self.parts[number]
             if node.name not in self.added and not self.buffers.is_view(node):
-                _RULES.get(type(node.kind), _reject)(self, node)
-        shared = _shared_activations(self.parts)
-        runs, structs = _runs(layers, shared)
+                RULES.get(type(node.kind), reject)(self, node)
+        shared = shared_activations(self.parts)
+        runs, structs = loops(layers, shared)
         return Program(
-            parts=(_part(EMBEDDING, first, shared), *runs, _part(OUTPUT, last, shared)),
+            parts=(part_of(EMBEDDING, first, shared), *runs, part_of(OUTPUT, last, shared)),
             activations=tuple(shared.values()),
             arrays=tuple(array for part in self.parts for array in part.arrays),
             fields=(*first.fields, *last.fields),
@@ -190,7 +190,7 @@ class _GraphWriter:
 # ---- One rule for each kind of node ----------------------------------------------------------------------------------
 
 
-def _embedding(writer: _GraphWriter, node: Node) -> None:
+def _embedding(writer: GraphWriter, node: Node) -> None:
     table, index = node.inputs
     if index not in INPUTS:
         raise _unsupported(node, "rows that are computed")
@@ -198,7 +198,7 @@ def _embedding(writer: _GraphWriter, node: Node) -> None:
     writer.part.row(writer.make(node, "x"), matrix, weight, INPUTS[index])
 
 
-def _linear(writer: _GraphWriter, node: Node) -> None:
+def _linear(writer: GraphWriter, node: Node) -> None:
     x, name, *bias = node.inputs
     matrix, weight = writer.matrix(node, name, *bias)
     total = _sum_of(writer, node)
@@ -211,10 +211,10 @@ def _linear(writer: _GraphWriter, node: Node) -> None:
     writer.part.linear(writer.make(node, _role(writer.graph, node)), matrix, weight, writer.use(x))
 
 
-def _sum_of(writer: _GraphWriter, node: Node) -> Node | None:
+def _sum_of(writer: GraphWriter, node: Node) -> Node | None:
     """The sum that is all this matrix product is for, where its other operand may be added to at once."""
     readers = writer.graph.readers(node.name)
-    if len(readers) != 1 or not _is_sum(readers[0]) or node.name in writer.graph.outputs:
+    if len(readers) != 1 or not is_sum(readers[0]) or node.name in writer.graph.outputs:
         return None
     (total,) = readers
     others = [one for one in total.inputs if one != node.name]
@@ -223,11 +223,11 @@ def _sum_of(writer: _GraphWriter, node: Node) -> Node | None:
     return total if writer.buffers.is_undisturbed(others[0], node, total) else None
 
 
-def _is_sum(node: Node) -> bool:
+def is_sum(node: Node) -> bool:
     return isinstance(node.kind, nodes.Binary) and node.kind.function == "add"
 
 
-def _norm(writer: _GraphWriter, node: Node) -> None:
+def _norm(writer: GraphWriter, node: Node) -> None:
     kind, (x, *names) = node.kind, node.inputs
     assert isinstance(kind, nodes.RmsNorm | nodes.LayerNorm)
     width = node.output.shape[-1]
@@ -248,7 +248,7 @@ def _norm(writer: _GraphWriter, node: Node) -> None:
         writer.part.call("edgeslm_layernorm", y, source, vectors[0], bias, width, epsilon, repeats=repeats)
 
 
-def _rotary(writer: _GraphWriter, node: Node) -> None:
+def _rotary(writer: GraphWriter, node: Node) -> None:
     kind = node.kind
     assert isinstance(kind, nodes.Rotary)
     _, heads, dim = node.output.shape
@@ -257,7 +257,7 @@ def _rotary(writer: _GraphWriter, node: Node) -> None:
     writer.part.call("edgeslm_rope", turned, angles, heads, dim, len(kind.frequencies))
 
 
-def _attention(writer: _GraphWriter, node: Node) -> None:
+def _attention(writer: GraphWriter, node: Node) -> None:
     kind, part = node.kind, writer.part
     assert isinstance(kind, nodes.CachedAttention)
     query, keys, values, _ = node.inputs
@@ -272,7 +272,7 @@ def _attention(writer: _GraphWriter, node: Node) -> None:
     part.call(kernel, mixed, mixed, *caches, scores, "&attention", first, "position + 1u")
 
 
-def _first_seen(writer: _GraphWriter, window: int | None, context: int) -> str:
+def _first_seen(writer: GraphWriter, window: int | None, context: int) -> str:
     """The first position that is seen. Windows that differ from layer to layer are the layers' own numbers."""
     kinds = (node.kind for node in writer.graph.nodes)
     windows = {min(one.window or context, context) for one in kinds if isinstance(one, nodes.CachedAttention)}
@@ -284,7 +284,7 @@ def _first_seen(writer: _GraphWriter, window: int | None, context: int) -> str:
     return "first_seen(position, layer->window)"
 
 
-def _gated(writer: _GraphWriter, node: Node) -> None:
+def _gated(writer: GraphWriter, node: Node) -> None:
     kind, (gate, x) = node.kind, node.inputs
     assert isinstance(kind, nodes.Gated)
     if kind.activation not in GATES:
@@ -298,7 +298,7 @@ def _gated(writer: _GraphWriter, node: Node) -> None:
     writer.part.call(GATES[kind.activation], y, writer.use(gate), writer.use(x), writer.count(x))
 
 
-def _unary(writer: _GraphWriter, node: Node) -> None:
+def _unary(writer: GraphWriter, node: Node) -> None:
     kind = node.kind
     assert isinstance(kind, nodes.Unary)
     function = _activation(node, kind.function)
@@ -313,9 +313,9 @@ def _activation(node: Node, function: str) -> str:
     return UNARY[function]
 
 
-def _sum(writer: _GraphWriter, node: Node) -> None:
-    if not _is_sum(node):
-        _reject(writer, node)
+def write_sum(writer: GraphWriter, node: Node) -> None:
+    if not is_sum(node):
+        reject(writer, node)
     one, other = node.inputs
     if one not in writer.buffers or other not in writer.buffers or writer.count(one) != writer.count(other):
         raise _unsupported(node, "a sum of unlike shapes")
@@ -325,7 +325,7 @@ def _sum(writer: _GraphWriter, node: Node) -> None:
     writer.part.call("edgeslm_add", y, added, writer.count(node.name))
 
 
-def _scale(writer: _GraphWriter, node: Node) -> None:
+def _scale(writer: GraphWriter, node: Node) -> None:
     kind = node.kind
     assert isinstance(kind, nodes.Scale)
     if kind.offset:
@@ -334,18 +334,18 @@ def _scale(writer: _GraphWriter, node: Node) -> None:
     writer.part.call("edgeslm_scale", y, _real(kind.factor), writer.count(node.name))
 
 
-def _soft_cap(writer: _GraphWriter, node: Node) -> None:
+def _soft_cap(writer: GraphWriter, node: Node) -> None:
     kind, count = node.kind, writer.count(node.name)
     assert isinstance(kind, nodes.SoftCap)
     y = writer.replace(node, node.inputs[0])
     writer.part.call("edgeslm_soft_cap", y, _real(kind.cap), count)
 
 
-def _reject(writer: _GraphWriter, node: Node) -> None:
+def reject(writer: GraphWriter, node: Node) -> None:
     raise _unsupported(node, "no kernel computes it")
 
 
-_RULES: dict[type[nodes.Kind], Callable[[_GraphWriter, Node], None]] = {
+RULES: dict[type[nodes.Kind], Callable[[GraphWriter, Node], None]] = {
     nodes.Embedding: _embedding,
     nodes.Linear: _linear,
     nodes.RmsNorm: _norm,
@@ -354,7 +354,7 @@ _RULES: dict[type[nodes.Kind], Callable[[_GraphWriter, Node], None]] = {
     nodes.CachedAttention: _attention,
     nodes.Gated: _gated,
     nodes.Unary: _unary,
-    nodes.Binary: _sum,
+    nodes.Binary: write_sum,
     nodes.Scale: _scale,
     nodes.SoftCap: _soft_cap,
 }
@@ -364,13 +364,13 @@ _RULES: dict[type[nodes.Kind], Callable[[_GraphWriter, Node], None]] = {
 
 
 def layer_count(graph: Graph) -> int:
-    return 1 + max((number for number in map(_layer_of, graph.nodes) if number is not None), default=-1)
+    return 1 + max((number for number in map(layer_of, graph.nodes) if number is not None), default=-1)
 
 
 def layered(graph: Graph) -> list[tuple[int, Node]]:
     """(0 for what comes before the layers, 1 … for their nodes, one more for what follows; node). What has no number
     of its own belongs to the layer around it."""
-    numbers = [_layer_of(node) for node in graph.nodes]
+    numbers = [layer_of(node) for node in graph.nodes]
     last = max((place for place, number in enumerate(numbers) if number is not None), default=-1)
     found, part = [], 0
     for place, (node, number) in enumerate(zip(graph.nodes, numbers, strict=True)):
@@ -379,7 +379,7 @@ def layered(graph: Graph) -> list[tuple[int, Node]]:
     return found
 
 
-def _layer_of(node: Node) -> int | None:
+def layer_of(node: Node) -> int | None:
     found = IN_LAYER.search(node.layer.split("+")[0])
     return int(found[1]) if found else None
 
@@ -399,7 +399,7 @@ def attention_shape(graph: Graph) -> AttentionShape | None:
     return shapes[0] if shapes else None
 
 
-def _runs(layers: Sequence[PartWriter], shared: dict[str, Activation]) -> tuple[tuple[Part, ...], tuple[Struct, ...]]:
+def loops(layers: Sequence[PartWriter], shared: dict[str, Activation]) -> tuple[tuple[Part, ...], tuple[Struct, ...]]:
     """Layers that follow each other with the same calls are one loop; those with the same fields share a struct."""
     kinds: dict[tuple[Field, ...], list[PartWriter]] = {}
     for layer in layers:
@@ -418,7 +418,7 @@ def _runs(layers: Sequence[PartWriter], shared: dict[str, Activation]) -> tuple[
         title = f"Layers {first} to {last}" if last > first else f"Layer {first}"
         runs.append(
             replace(
-                _part(title, writer, shared),
+                part_of(title, writer, shared),
                 layers=range(first, last + 1),
                 struct=structs[tuple(writer.fields)],
                 start=places[id(writer)],
@@ -427,7 +427,7 @@ def _runs(layers: Sequence[PartWriter], shared: dict[str, Activation]) -> tuple[
     return tuple(runs), tuple(structs.values())
 
 
-def _shared_activations(parts: Sequence[PartWriter]) -> dict[str, Activation]:
+def shared_activations(parts: Sequence[PartWriter]) -> dict[str, Activation]:
     """What the first part makes and others use, and the logits."""
     first, *others = parts
     used = {name for part in others for call in part.calls for name in call.uses}
@@ -435,7 +435,7 @@ def _shared_activations(parts: Sequence[PartWriter]) -> dict[str, Activation]:
     return shared | {name: one for name, one in parts[-1].activations.items() if name == LOGITS}
 
 
-def _part(title: str, writer: PartWriter, shared: dict[str, Activation]) -> Part:
+def part_of(title: str, writer: PartWriter, shared: dict[str, Activation]) -> Part:
     own = tuple(one for name, one in writer.activations.items() if name not in shared)
     return Part(title, tuple(writer.calls), own)
 
