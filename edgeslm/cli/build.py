@@ -88,5 +88,7 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool) -> None:
         ],
     )
     given = "--prompt '…'" if answer.task == "generation" else "--text '…'"
-    way = "--via qemu " if answer.backend == "cortexm" else ""
-    note(f"\nnext: edgeslm run {answer.bundle} {way}{given}" + (" --chat" if talks else ""))
+    if answer.backend == "cortexm":  # a board applies no chat template
+        note(f"\nnext: edgeslm run {answer.bundle} --via qemu {given}")
+    else:
+        note(f"\nnext: edgeslm run {answer.bundle} {given}" + (" --chat" if talks else ""))
