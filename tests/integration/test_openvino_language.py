@@ -189,7 +189,7 @@ def test_same_bytes_twice(llama: Built, made: Made, build: Build) -> None:
 
 
 def perplexity(built: Built, every: int) -> float:
-    """As /work/shared/README.md counts it, of one line in `every`."""
+    """As shared/README.md counts it, of one line in `every`."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(STORIES / "tokenizer.json"))
