@@ -18,8 +18,9 @@ from tests.architectures import make_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A deadline for each example is a timed test: on a busy machine it fails for nothing.
-settings.register_profile("edgeslm", deadline=None)
+# A deadline for each example is a timed test: on a busy machine it fails for nothing. Examples are the same in every
+# run, so that a change is judged by what it changed; EDGESLM_EXAMPLES=new, as in the deep tests, draws new ones.
+settings.register_profile("edgeslm", deadline=None, derandomize=os.environ.get("EDGESLM_EXAMPLES") != "new")
 settings.load_profile("edgeslm")
 
 DEVICES = {"tests/arm64/test_ssh_probe.py", "tests/arm64/test_deploy.py"}

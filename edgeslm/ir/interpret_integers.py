@@ -27,7 +27,6 @@ from edgeslm.ir.requantize import (
     linear_multipliers,
     mean_multiplier,
     product_multiplier,
-    product_of_scales_multiplier,
     scale_of,
     softmax_scaling,
     squared_difference_scaling,
@@ -81,7 +80,7 @@ def evaluate_integers(node: Node, operands: Sequence[Array], tensors: Sequence[T
         case nodes.Linear():
             made = _linear(operands, tensors, out)
         case nodes.MatMul():
-            factor = product_of_scales_multiplier(tensors[0], tensors[1], out)
+            factor = product_multiplier(tensors[0], tensors[1], out)
             made = scaled(_centred(x, tensors[0]) @ _centred(operands[1], tensors[1]), factor)
         case nodes.Binary(function="add" | "sub"):
             by = sum_scaling(tensors[0], tensors[1], out)

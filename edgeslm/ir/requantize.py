@@ -58,17 +58,11 @@ def linear_multipliers(x: Tensor, weight: Tensor, out: Tensor) -> tuple[Multipli
     """One, or one for each row of the weight."""
     if weight.quantization is None:
         raise InternalError(f"{weight.name} has no scales")
-    if weight.quantization.axis is None:
-        return (product_of_scales_multiplier(x, weight, out),)
     return tuple(Multiplier.of(scale_of(x) * scale / scale_of(out)) for scale in weight.quantization.scales)
 
 
-def product_of_scales_multiplier(a: Tensor, b: Tensor, out: Tensor) -> Multiplier:
-    """Of sums of products: the two scales are multiplied as floats."""
-    return Multiplier.of(float(np.float32(scale_of(a)) * np.float32(scale_of(b))) / scale_of(out))
-
-
 def product_multiplier(a: Tensor, b: Tensor, out: Tensor) -> Multiplier:
+    """Of products and their sums."""
     return Multiplier.of(scale_of(a) * scale_of(b) / scale_of(out))
 
 

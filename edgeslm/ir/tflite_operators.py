@@ -25,7 +25,6 @@ from edgeslm.ir.requantize import (
     linear_multipliers,
     mean_multiplier,
     product_multiplier,
-    product_of_scales_multiplier,
     ratio_multiplier,
     scale_of,
     squared_difference_scaling,
@@ -128,7 +127,7 @@ def _batch_matmul(reader: TfliteReader, operator: TfliteOperator) -> None:
     if terms != others or terms > MOST_TERMS:
         reader.refuse(operator, f"{list(shapes[0])} does not go with {list(shapes[1])}")
     lead = _broadcast(reader, operator, [shape[:-2] for shape in shapes])
-    _check_factors(reader, operator, [product_of_scales_multiplier(tensors[0], tensors[1], out)])
+    _check_factors(reader, operator, [product_multiplier(tensors[0], tensors[1], out)])
     _finish(reader, operator, nodes.MatMul(), names, (*lead, rows, columns))
 
 

@@ -122,6 +122,26 @@ def test_batch_matmul(draw: Draw) -> None:
     hold(net, run_micro, draw.seed())
 
 
+@pytest.mark.parametrize("kind", ["FULLY_CONNECTED", "BATCH_MATMUL"])
+def test_the_product_of_two_scales_is_no_float(kind: str) -> None:
+    """At halves of a step, a product of the scales that was rounded to float32 gives the other integer."""
+    x_scale, y_scale = np.float32(1.000000238418579), np.float32(0.0626223161816597)
+    step = float(2 * (x_scale * y_scale))
+    assert float(x_scale) * float(y_scale) * 2 > step
+    net = Net()
+    x = net.input([1, 1, 2], float(x_scale))
+    rows = np.stack([np.arange(-128, 128), np.zeros(256)], axis=-1).astype(np.int8)
+    if kind == "FULLY_CONNECTED":
+        weight = net.constant(rows, [float(y_scale)])
+        net.outputs = [net.add(kind, [x, weight, -1], [1, 1, 256], step, keepNumDims=True)]
+        hold(net, run_micro, 0, [[np.array([[[odd, 9]]], np.int8)] for odd in (1, -1, 3)])
+    else:
+        y = net.input([1, 2, 256], float(y_scale))
+        options = {"options_of": "BatchMatMulOptions"}
+        net.outputs = [net.add(kind, [x, y], [1, 1, 256], step, **options)]
+        hold(net, run_micro, 0, [[np.array([[[odd, 9]]], np.int8), rows.T[np.newaxis]] for odd in (1, -1, 3)])
+
+
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "SQUARED_DIFFERENCE"])
 def test_two_operands(kind: str) -> None:
     @every(12)
