@@ -69,6 +69,14 @@ class GenerationSpec:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """What a chat template puts around a user's only message, the token that begins a text left out."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A model as its author left it: read and checked, nothing of it run yet."""
 

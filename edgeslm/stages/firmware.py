@@ -30,6 +30,7 @@ from edgeslm.quantize.ranges import static_limit
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.stages.firmware_graph import BACKEND, step_graph
 from edgeslm.stages.firmware_plan import ROOMS, text_bytes_of, tokenizer_of
+from edgeslm.stages.firmware_turn import find_turn
 from edgeslm.stages.language import LanguageStages, weight_files_of
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeslm.backends import LimitsOf, MomentsOf
+
+TEXT_ROOMS = ("device/token_content", "device/token_models", "device/chat", "device/tokenizer")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class FirmwareStages(LanguageStages):
             moments.digest if moments else None,
             magnitudes.digest if magnitudes else None,
             self.variant.macros,
-            code_digest(*ROOMS, "device/token_content", "device/token_models", "stages/language", "stages/firmware"),
+            code_digest(*ROOMS, *TEXT_ROOMS, "stages/language", "stages/firmware", "stages/firmware_turn"),
             tool_versions("export"),
         ]
         return self.cache.stage("generate", key, CompiledModel, lambda out: self._write_c(moments, magnitudes, out))
@@ -115,7 +118,8 @@ class FirmwareStages(LanguageStages):
             if tokenizer.before[:1] == (generation.bos,):
                 generation = dataclasses.replace(generation, add_bos=False)
             name, parent = self.checkpoint.name, self.checkpoint.digest
-            return write_language(program, self.decoder, name, self.plan, generation, table, out, parent)
+            turn = find_turn(self.checkpoint, generation)
+            return write_language(program, self.decoder, name, self.plan, generation, table, out, parent, turn)
 
 
 def static_limits(counts: MomentsOf) -> LimitsOf:

@@ -28,6 +28,8 @@ void edgeslm_terminal_greet(void) {
 
 #if EDGESLM_MODEL_ENCODER
 
+enum { AROUND = 0 }; /* bytes that a line gets around it */
+
 /* With four digits behind the point. */
 static void show_real(edgeslm_real value) {
   char digits[12];
@@ -47,7 +49,7 @@ static void show_real(edgeslm_real value) {
 }
 
 /* A line for the text, or for each of its tokens. */
-static void answer(const uint8_t *line, const edgeslm_options *options) {
+static void answer(uint8_t *line, const edgeslm_options *options) {
   edgeslm_encoded encoded;
   edgeslm_state *state = &edgeslm_model_state;
   edgeslm_real *out = edgeslm_outputs(state);
@@ -78,9 +80,30 @@ static int show_token(uint32_t index, uint32_t token, const char *text, uint32_t
   return edgeslm_uart_interrupted();
 }
 
-static void answer(const uint8_t *line, const edgeslm_options *options) {
+#ifdef EDGESLM_MODEL_TURN_AFTER
+static const char before[] = EDGESLM_MODEL_TURN_BEFORE, after[] = EDGESLM_MODEL_TURN_AFTER;
+enum { BEFORE = sizeof before - 1, AROUND = BEFORE + sizeof after - 1 }; /* bytes */
+
+/* A person types a request, and the model was trained on requests with more around them. */
+static void make_turn(uint8_t *line) {
+  for (uint32_t i = typed; i--;) line[BEFORE + i] = line[i];
+  for (uint32_t i = 0; before[i]; i++) line[i] = (uint8_t)before[i];
+  typed += BEFORE;
+  for (uint32_t i = 0; after[i]; i++) line[typed++] = (uint8_t)after[i];
+}
+#else
+enum { AROUND = 0 };
+static void make_turn(uint8_t *line) { (void)line; }
+#endif
+
+static void answer(uint8_t *line, const edgeslm_options *options) {
   edgeslm_answer answered;
+  if (AROUND && typed == 0) { /* nothing is asked for; without a turn, a text begins */
+    ask();
+    return;
+  }
   show("\r\n");
+  make_turn(line);
   switch (edgeslm_generate(&answered, (const char *)line, typed, options, show_token)) {
     case 0: break;
     case EDGESLM_PROMPT_TOO_LONG: show("too long for the model's context"); break;
@@ -106,7 +129,7 @@ void edgeslm_terminal_take(uint8_t *line, uint32_t most, uint32_t byte, const ed
     if (typed) erase(line);
   } else if (byte == CTRL_C || byte == CTRL_U) {
     ask();
-  } else if (byte >= ' ' && typed < most) {
+  } else if (byte >= ' ' && typed + AROUND < most) {
     line[typed++] = (uint8_t)byte;
     edgeslm_uart_write(byte);
   }

@@ -5,15 +5,30 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import edgeslm
+from edgeslm.backends.cortexm.variant import choose_variant
+from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.device.model import Model
+from edgeslm.firmware.board import GREETING_END, Token
+from edgeslm.firmware.emulate import emulated_board
+from edgeslm.firmware.qemu import EmulatedLine, emulated
+from edgeslm.firmware.wire import MOST_REQUEST, Frame, Receiver, request
+from edgeslm.target import load_target
 from scripts.snips import Scores, Utterance, read_utterances, score
+from tests.firmware.host_program import build_host_program, talk
 
 SNIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "snips"
+EDGESLM = [sys.executable, "-m", "edgeslm"]
+BOARD, FITTING = "netduinoplus2", ("--context", "208", "--kv-cache", "int8")
+FAST = ("-O2",)
+MOST_TOKENS = 160
 UTTERANCE = "Will it rain in Boston tomorrow?"
 CALL = {"intent": "GetWeather", "condition_description": "rain", "city": "Boston", "timeRange": "tomorrow"}
 KEPT = {"int8": 0.99, "int4": 0.97}
@@ -48,19 +63,38 @@ def trained(utterances: list[Utterance]) -> Scores:
     return score(utterances, answers(model, Tokenizer.from_file(str(demo.folder / "tokenizer.json")), utterances))
 
 
-@pytest.fixture(scope="module", params=KEPT)
-def built(request: pytest.FixtureRequest, folder: Path) -> tuple[str, Path]:
-    report = edgeslm.build("rpi4", "demo:assistant", scheme=request.param, out=folder)
-    return request.param, report.bundle.path
+@pytest.fixture(scope="module")
+def scores(folder: Path, utterances: list[Utterance]) -> Callable[[str], Scores]:
+    """Of the bundle of a scheme for the Raspberry Pi 4."""
+
+    @cache
+    def answer(scheme: str) -> Scores:
+        report = edgeslm.build("rpi4", "demo:assistant", scheme=scheme, out=folder)
+        with Model.open(report.bundle.path) as model:
+            said = [
+                model.generate([{"role": "user", "content": utterance.text}], max_tokens=MOST_TOKENS).read()
+                for utterance in utterances
+            ]
+        return score(utterances, said)
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def board_bundle(folder: Path) -> Path:
+    """For an STM32F4 with 128 KiB of RAM, as the README builds it."""
+    command = [*EDGESLM, "build", "-t", BOARD, "--demo", "assistant", *FITTING, "-o", str(folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Path(json.loads(done.stdout)["bundle"])
 
 
 def test_the_command_line_builds_it_and_it_answers(folder: Path) -> None:
-    command = [sys.executable, "-m", "edgeslm"]
-    build = [*command, "build", "--target", "rpi4", "--demo", "assistant", "-o", str(folder), "--json"]
+    build = [*EDGESLM, "build", "--target", "rpi4", "--demo", "assistant", "-o", str(folder), "--json"]
     built = json.loads(subprocess.run(build, capture_output=True, text=True, check=True).stdout)
     assert built["model"] == "assistant"
     assert "evaluation.txt" in built["fidelity"]["texts"]
-    ask = [*command, "run", built["bundle"], "--chat", "--prompt", UTTERANCE]
+    ask = [*EDGESLM, "run", built["bundle"], "--chat", "--prompt", UTTERANCE]
     said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
     assert json.loads(said) == CALL
 
@@ -71,13 +105,63 @@ def test_the_weights_are_as_good_as_the_card_says(trained: Scores) -> None:
     assert trained.exact >= 0.65
 
 
-def test_bundles_keep_the_scores(built: tuple[str, Path], utterances: list[Utterance], trained: Scores) -> None:
-    scheme, path = built
-    with Model.open(path) as model:
-        said = [
-            model.generate([{"role": "user", "content": utterance.text}], max_tokens=160).read()
-            for utterance in utterances
-        ]
-    kept = score(utterances, said)
-    for ours, theirs in zip(kept.all, trained.all, strict=True):
+@pytest.mark.parametrize("scheme", KEPT)
+def test_bundles_keep_the_scores(scheme: str, scores: Callable[[str], Scores], trained: Scores) -> None:
+    for ours, theirs in zip(scores(scheme).all, trained.all, strict=True):
         assert ours >= KEPT[scheme] * theirs
+
+
+def test_a_microcontroller_keeps_the_scores(
+    board_bundle: Path, tmp_path: Path, utterances: list[Utterance], scores: Callable[[str], Scores]
+) -> None:
+    """Over the whole file by the firmware's C compiled for this machine, whose answers are those of the board."""
+    with zipfile.ZipFile(board_bundle) as archive:
+        archive.extractall(tmp_path)
+    program = build_host_program(
+        tmp_path / "model", choose_variant(load_target(BOARD).cpu.isa).host_macros, tmp_path, FAST
+    )
+    asked = [request("O", MOST_TOKENS, 0, 0), *(Frame("P", f"{one.text}\t".encode()) for one in utterances)]
+    answers, text = [], b""
+    for frame in Receiver().feed(talk(program, b"".join(frame.encode() for frame in asked))):
+        text += frame.text(2) if frame.type == "t" else b""
+        if frame.type == "d":
+            answers.append(text.decode(errors="replace"))
+            text = b""
+    for ours, theirs in zip(score(utterances, answers).all, scores("int8").all, strict=True):
+        assert ours >= 0.99 * theirs
+
+    inspection = inspect_bundle(board_bundle)
+    with emulated_board(board_bundle, inspection.manifest) as board:
+        board.set_options(MOST_TOKENS)
+        for utterance, answer in list(zip(utterances, answers, strict=True))[::70]:
+            came = [one.text for one in board.answer(f"{utterance.text}\t") if isinstance(one, Token)]
+            assert b"".join(came).decode(errors="replace") == answer
+
+
+def test_a_person_types_the_request_alone(board_bundle: Path, tmp_path: Path) -> None:
+    """The board's terminal puts around it what the chat template does."""
+    manifest = inspect_bundle(board_bundle).manifest
+    assert manifest.firmware is not None
+    with zipfile.ZipFile(board_bundle) as archive:
+        elf = Path(archive.extract(manifest.firmware.elf, tmp_path))
+    with emulated(manifest.target, elf, tmp_path / "log") as line:
+        _read_until(line, GREETING_END)
+        for _ in range(2):
+            line.write(f"{UTTERANCE}\r".encode())
+            shown = _read_until(line, b"\r\n> ").decode().split("\r\n")
+            assert shown[0] == UTTERANCE
+            assert json.loads(shown[1]) == CALL
+        line.write(b"\r")
+        assert _read_until(line, b"\r\n> ") == b"\r\n> "
+        line.write(b"a" * 2000 + b"\r")
+        shown = _read_until(line, b"\r\n> ").decode().split("\r\n")
+        assert shown[0] == "a" * (MOST_REQUEST - 1)  # there is room for what comes behind it
+
+
+def _read_until(line: EmulatedLine, end: bytes) -> bytes:
+    said = b""
+    while not said.endswith(end):
+        came = line.read(60.0)
+        assert came, said
+        said += came
+    return said

@@ -137,8 +137,7 @@ def test_the_product_of_two_scales_is_no_float(kind: str) -> None:
         hold(net, run_micro, 0, [[np.array([[[odd, 9]]], np.int8)] for odd in (1, -1, 3)])
     else:
         y = net.input([1, 2, 256], float(y_scale))
-        options = {"options_of": "BatchMatMulOptions"}
-        net.outputs = [net.add(kind, [x, y], [1, 1, 256], step, **options)]
+        net.outputs = [net.add(kind, [x, y], [1, 1, 256], step, 0, options_of="BatchMatMulOptions")]
         hold(net, run_micro, 0, [[np.array([[[odd, 9]]], np.int8), rows.T[np.newaxis]] for odd in (1, -1, 3)])
 
 

@@ -79,3 +79,14 @@ def comment(text: str) -> str:
 
 def string(text: str) -> str:
     return '"' + re.sub(r'[^ -~]|["\\]', "?", text) + '"'
+
+
+def literal(text: str) -> str:
+    """A string of C with exactly these bytes of UTF-8, whatever they are."""
+    return '"' + "".join(_escaped(byte) for byte in text.encode()) + '"'
+
+
+def _escaped(byte: int) -> str:
+    """Octal where the letter itself would mean something else: it ends after three digits, as hexadecimal does not."""
+    letter = chr(byte)
+    return letter if letter.isascii() and letter.isprintable() and letter not in '"\\?' else f"\\{byte:03o}"

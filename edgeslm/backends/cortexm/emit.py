@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeslm.artifacts import Turn
 from edgeslm.backends.cortexm import emit_weights
-from edgeslm.backends.cortexm.c_text import attention_object, call_lines, comment, guard, places, string
+from edgeslm.backends.cortexm.c_text import attention_object, call_lines, comment, guard, literal, places, string
 from edgeslm.backends.cortexm.emit_tokenizer import HEADER, TABLE, emit_tokenizer
 from edgeslm.backends.cortexm.extents import extent_macros
 from edgeslm.backends.cortexm.memory import BEFORE, MemoryPlan, live_bytes
@@ -39,6 +40,7 @@ class Configuration:
     bos: int | None = None
     add_bos: bool = False
     eos: tuple[int, ...] = ()
+    turn: Turn | None = None
     layout: Layout | None = None  # that matrices are packed for; None where it makes no difference
     fixed: bool = False
 
@@ -73,6 +75,10 @@ def _config_header(program: Program, memory: MemoryPlan, config: Configuration) 
         lines.append(f"#define EDGESLM_MODEL_{name} {value}u" + (f" /* {remark} */" if remark else ""))
     if config.cache_bytes:
         lines.append(f"#define EDGESLM_CACHE {config.cache} /* kernels are compiled for this format alone */")
+    if config.turn is not None:
+        lines += ["", "/* What the chat template puts around a request. */"]
+        lines.append(f"#define EDGESLM_MODEL_TURN_BEFORE {literal(config.turn.before)}")
+        lines.append(f"#define EDGESLM_MODEL_TURN_AFTER {literal(config.turn.after)}")
     calls = [call for part in program.parts for call in part.calls]
     macros = extent_macros(calls, program.attention, config.vocabulary)
     if macros:

@@ -14,6 +14,7 @@ from edgeslm.artifacts import (
     LanguageSpec,
     QuantPlan,
     StoredTensor,
+    Turn,
 )
 from edgeslm.backends.cortexm import packing
 from edgeslm.backends.cortexm.emit import FILES, Configuration, emit_model
@@ -101,10 +102,12 @@ def write_language(
     tokenizer: bytes,
     out: Path,
     parent: str,
+    turn: Turn | None = None,
 ) -> CompiledModel:
     """Write the generated C into `out`; weights are read one matrix at a time.
 
     `add_bos` of `generation` is whether a prompt's ids get a first one beside those that the tokenizer's table gives.
+    `turn` is what the board's terminal puts around a line.
     """
     layers = len(decoder.layers)
     config = Configuration(
@@ -123,6 +126,7 @@ def write_language(
         bos=generation.bos,
         add_bos=generation.add_bos,
         eos=generation.eos,
+        turn=turn,
         layout=planned.variant.layout if plan.scheme != "fp32" else None,
         fixed=planned.variant.fixed,
     )
