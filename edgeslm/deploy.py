@@ -172,7 +172,7 @@ def deploy(
     if manifest.target.is_firmware:
         raise UnsupportedError(
             f"{manifest.name} is firmware for {manifest.target.title}: there is no system to deploy it to",
-            "unpack the bundle and flash firmware.bin; its README says how",
+            "edgeslm flash writes it into the board",
         )
     if systemd and manifest.task == "tensors":
         raise UnsupportedError(

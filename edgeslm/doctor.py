@@ -27,10 +27,11 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "report": ("the HTML page of probe reports", ("matplotlib", "jinja2")),
     "constrain": ("answers held to a JSON schema", ("llguidance",)),
     "serve": ("bundles behind HTTP", ("starlette", "uvicorn", "prometheus_client")),
+    "flash": ("flashing boards by pyOCD", ("pyocd",)),
 }
 """Extra -> what it is for, and the modules that show it is there."""
 
-OPTIONAL = {"constrain", "demo", "report", "serve", "ssh"}
+OPTIONAL = {"constrain", "demo", "flash", "report", "serve", "ssh"}
 """No build of one's own model needs them."""
 
 TOOLS: dict[str, tuple[str, str, str]] = {
@@ -39,6 +40,8 @@ TOOLS: dict[str, tuple[str, str, str]] = {
     "cc": ("counting instructions in those runs, and scoring firmware", "cc", "build-essential"),
     "arm-none-eabi-gcc": ("firmware for microcontrollers", "arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     "qemu-system-arm": ("running firmware on emulated boards", "qemu-system-arm", "qemu-system-arm"),
+    "gdb-multiarch": ("flashing emulated boards", "gdb-multiarch", "gdb-multiarch"),
+    "openocd": ("flashing boards by OpenOCD", "openocd", "openocd"),
 }
 """Name -> what it is for, executable, Debian package."""
 

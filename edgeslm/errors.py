@@ -17,7 +17,8 @@ EdgeslmError(message, hint)
 │ ├ DeviceNotFoundError     no such host, nothing listens there, it lets nobody in
 │ ├ UnfitDeviceError        architecture, glibc, Python or space are not what the bundle needs (all of them)
 │ ├ ConnectionLostError     in the middle of something
-│ └ ProbeTimeoutError       what was measured until then is kept
+│ ├ ProbeTimeoutError       what was measured until then is kept
+│ └ VerifyError             flash does not hold what was written to it
 ├ FidelityError         7   a gate was missed: the table, and which tensors
 ├ BundleError           8   tampered, truncated, of a newer schema, or in the way of the output
 ├ StorageError          9   the disk is full, or a folder cannot be written
@@ -137,6 +138,10 @@ class ConnectionLostError(DeviceError):
 
 
 class ProbeTimeoutError(DeviceError):
+    pass
+
+
+class VerifyError(DeviceError):
     pass
 
 

@@ -107,6 +107,11 @@ class Firmware(_Strict):
     flash_origin: int = Field(ge=0, lt=ADDRESSES, multiple_of=1024)
     ram_origin: int = Field(ge=0, lt=ADDRESSES, multiple_of=1024)
     flasher: Literal["qemu", "openocd", "pyocd", "uf2"]
+    pyocd: str | None = None  # pyOCD's name of the chip
+    openocd: str | None = None  # OpenOCD's script of the board
+    uf2_family: int | None = Field(default=None, ge=0, lt=ADDRESSES)
+    uf2_volume: str | None = None  # label of what a board in its bootloader mounts
+    usb: tuple[str, ...] = ()  # VENDOR:PRODUCT of its debug probe and serial port
 
 
 class Target(_Strict):

@@ -129,16 +129,30 @@ class Conversation:
 
 
 @contextlib.contextmanager
-def converse_with_tool(command: Sequence[str], log: Path, *, hint: str | None = None) -> Iterator[Conversation]:
+def converse_with_tool(
+    command: Sequence[str],
+    log: Path,
+    *,
+    hint: str | None = None,
+    pass_fds: Sequence[int] = (),
+    cwd: Path | None = None,
+) -> Iterator[Conversation]:
     """A tool that answers on stdout what comes in on stdin, its stderr in `log`. It is gone after the block.
 
+    `pass_fds`: open files that it inherits, by the same numbers.
     Raises MissingToolError where the executable is not there.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
         try:
             process = subprocess.Popen(
-                list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, start_new_session=True
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                start_new_session=True,
+                pass_fds=pass_fds,
+                cwd=cwd,
             )
         except FileNotFoundError as error:
             raise MissingToolError(f"{command[0]} cannot be started: {error.strerror}", hint) from error

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from edgeslm import answers
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.deploy import DeployAnswer
+from edgeslm.flash.run import Flashed
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.report import ProbeAnswer, ProbeReport
 
@@ -30,6 +31,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "compare": CompareAnswer,
     "doctor": answers.DoctorAnswer,
     "deploy": DeployAnswer,
+    "flash": Flashed,
     "error": answers.ErrorAnswer,
     "manifest": Manifest,
 }

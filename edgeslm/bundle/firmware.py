@@ -32,19 +32,26 @@ ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards", "model", "hos
 SOURCES = frozenset({".c", ".h", ".S", ".ld", ".in"})
 PRESETS = "CMakePresets.json"
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
+UF2_IMAGE = "firmware.uf2"
+"""Where the target has a bootloader that takes it."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was compiled: the image's files in folder `root`, the item -> bytes of its map, and the presets that build
-    it again."""
+    """What was compiled: the image's files in folder `root`, the item -> bytes of its map, the digest that it tells,
+    and the presets that build it again."""
 
     root: Path
     flash: Mapping[str, int]
     ram: Mapping[str, int]
     stack_bytes: int
     compiler: str
+    digest: str
     presets: str
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return (*IMAGES, UF2_IMAGE) if (self.root / UF2_IMAGE).is_file() else IMAGES
 
 
 def write_firmware_bundle(
@@ -65,7 +72,7 @@ def write_firmware_bundle(
     members: dict[str, bytes | Path] = dict(project_files(target))
     members |= {f"model/{name}": compiled.root / name for name in compiled.files}
     members[PRESETS] = built.presets.encode()
-    members |= {f"{FOLDER}/{name}": built.root / name for name in IMAGES}
+    members |= {f"{FOLDER}/{name}": built.root / name for name in built.images}
     if checkpoint.tokenizer and checkpoint.root:
         members[TOKENIZER] = checkpoint.root / checkpoint.tokenizer.file
     if checkpoint.generation and checkpoint.generation.chat_template:
@@ -135,6 +142,8 @@ def _manifest(
             flash=dict(built.flash),
             ram=dict(built.ram),
             stack_bytes=built.stack_bytes,
+            digest=built.digest,
+            uf2=f"{FOLDER}/{UF2_IMAGE}" if UF2_IMAGE in built.images else None,
         ),
         labels=checkpoint.labels,
         multi_label=checkpoint.multi_label,

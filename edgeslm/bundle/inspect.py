@@ -9,6 +9,7 @@ from pathlib import Path
 from edgeslm.bundle.manifest import MANIFEST, MAX_BYTES, FilePart, Manifest, parse_manifest
 from edgeslm.errors import BundleError
 from edgeslm.formats.archive import Archive, open_archive
+from edgeslm.formats.image_digest import tells_digest
 
 HINT = "it was changed after it was built: copy or build it again"
 
@@ -37,6 +38,7 @@ def inspect_bundle(path: Path) -> Inspection:
         _require_described(path, manifest)
         for name, expected in manifest.files.items():
             _verify(archive, name, expected)
+        _verify_image(archive, manifest)
         unpacked = path.is_dir()
         size = sum(archive.sizes.values()) if unpacked else path.stat().st_size
     return Inspection(path, manifest.digest, manifest, (MANIFEST, *sorted(listed)), size, unpacked)
@@ -54,6 +56,7 @@ def _require_described(path: Path, manifest: Manifest) -> None:
     wanted = [*manifest.model.files, *([manifest.tokenizer.file] if manifest.tokenizer else [])]
     if manifest.firmware:
         wanted += [manifest.firmware.elf, manifest.firmware.binary, manifest.firmware.hex]
+        wanted += [manifest.firmware.uf2] if manifest.firmware.uf2 else []
     for name in wanted:
         if name not in manifest.files:
             raise BundleError(f"{path}: {MANIFEST} speaks of {name} and does not list it", HINT)
@@ -68,3 +71,13 @@ def _verify(archive: Archive, name: str, expected: FilePart) -> None:
         digest.update(chunk)
     if digest.hexdigest() != expected.sha256:
         raise BundleError(f"{archive.path}: the content of member {name} does not match its digest", HINT)
+
+
+def _verify_image(archive: Archive, manifest: Manifest) -> None:
+    """The image has the digest that its manifest names, and tells it once it runs."""
+    firmware = manifest.firmware
+    if firmware is None or firmware.digest is None:
+        return
+    content = archive.read(firmware.binary, manifest.files[firmware.binary].bytes)
+    if not tells_digest(content, firmware.digest):
+        raise BundleError(f"{archive.path}: {firmware.binary} does not tell the digest that {MANIFEST} names", HINT)

@@ -17,9 +17,10 @@ from edgeslm.digest import json_digest
 from edgeslm.errors import BundleError
 from edgeslm.target import Target
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """2 added language models: model.language, generation, fidelity.perplexity; they have no parents onnx and lowered.
-3 added firmware, and is what firmware bundles have; others stay as they were."""
+3 added firmware; 4 its digest, its UF2 file and how its board is flashed, and is what firmware bundles have. Others
+stay as they were."""
 LINUX_VERSION: Final = 2
 MANIFEST = "manifest.json"
 MAX_BYTES = 8 << 20
@@ -152,6 +153,8 @@ class FirmwarePart(_Part):
     flash: dict[str, int]
     ram: dict[str, int]
     stack_bytes: int
+    digest: Digest | None = None  # of the image, which tells its beginning: formats/image_digest. None before version 4
+    uf2: str | None = None  # the same in UF2 blocks, for a bootloader that takes them
 
 
 class FilePart(_Part):
@@ -160,7 +163,7 @@ class FilePart(_Part):
 
 
 class Manifest(_Part):
-    schema_version: Literal[1, 2, 3]
+    schema_version: Literal[1, 2, 3, 4]
     edgeslm: str
     name: str
     task: Task

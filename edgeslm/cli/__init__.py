@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, compare, deploy, doctor, inspect, plan, probe, run, serve, targets
+from edgeslm.cli import build, compare, deploy, doctor, flash, inspect, plan, probe, run, serve, targets
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -42,6 +42,7 @@ for command in (
     probe.probe,
     compare.compare,
     deploy.deploy,
+    flash.flash,
     doctor.doctor,
 ):
     edgeslm.add_command(command)
@@ -67,10 +68,11 @@ def _run() -> None:
             _interrupted()
         _report(error.kind, error.message, error.hint, error.exit_code)
         sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        _interrupted()
-    except KeyboardInterrupt as pressed:
-        _interrupted(*pressed.args)
+    except click.exceptions.Abort as aborted:  # click's own word for Ctrl-C; a command may have said what it leaves
+        pressed = aborted.__cause__
+        _interrupted(*(pressed.args if isinstance(pressed, KeyboardInterrupt) else ()))
+    except KeyboardInterrupt as stopped:
+        _interrupted(*stopped.args)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(0)

@@ -52,6 +52,7 @@ def _print_inspection(inspection: Inspection) -> None:
             ["fidelity", f"cosine at least {_number(fidelity.cosine_min)} on {fidelity.samples} samples"],
             ["gates", f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"],
             *([["compiler", manifest.firmware.compiler]] if manifest.firmware else []),
+            *([["image", manifest.firmware.digest]] if manifest.firmware and manifest.firmware.digest else []),
             ["built by", f"edgeslm {manifest.edgeslm}"],
             ["tools", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))],
             ["scored on", " ".join(manifest.host_cpu) or "an unknown CPU"],

@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 from edgeslm.errors import ConfigError, ConnectionLostError, DeviceError, ProbeTimeoutError
 from edgeslm.firmware.wire import BEGIN, END, MOST_REQUEST, Frame, Receiver, request
 
-PROTOCOL = 1
+PROTOCOL = 2
+"""2 added the image's digest to what a board says of itself."""
 NO_TOKEN = 0xFFFFFFFF
 INTERRUPT = b"\x03"
 TRIES = 3
@@ -41,7 +42,8 @@ class Line(Protocol):
 
 @dataclass(frozen=True)
 class Hello:
-    """What a board says of itself. `ticks`: the counter it measures by."""
+    """What a board says of itself. `ticks`: the counter it measures by. `image`: the first 16 digits of the digest of
+    its image, zeros where it was built by CMake."""
 
     name: str
     most_payload: int
@@ -52,6 +54,7 @@ class Hello:
     stack_bytes: int
     arena_bytes: int
     cache_bytes: int
+    image: str
 
 
 @dataclass(frozen=True)
@@ -238,10 +241,11 @@ class Board:
                 f"{self._name} speaks version {protocol} of the protocol; this edgeslm speaks {PROTOCOL}",
                 "flash the bundle's firmware.bin again",
             )
-        _, payload, vocabulary, context, layers, ticks, stack, arena, cache = frame.words(9)
-        name = frame.text(9).decode(errors="replace")
+        _, payload, vocabulary, context, layers, ticks, stack, arena, cache, *_ = frame.words(11)
+        image = frame.payload[36:44].hex()
+        name = frame.text(11).decode(errors="replace")
         source = TICK_SOURCES.get(ticks, "unknown")
-        return Hello(name, payload, vocabulary, context, layers, source, stack, arena, cache)
+        return Hello(name, payload, vocabulary, context, layers, source, stack, arena, cache, image)
 
     def _ask(self, asked: Frame, kind: str, limit_s: float) -> Frame:
         """The answer of this type. Where none comes again, zeros push what is damaged through the board's receiver."""

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from edgeslm.backends.cortexm.variant import choose_variant
 from edgeslm.errors import DoesNotFitError, InternalError, ToolFailedError
-from edgeslm.firmware.memory_map import MemoryMap, read_memory_map
+from edgeslm.firmware.memory_map import MemoryMap, placed_pieces, read_memory_map
 from edgeslm.firmware.toolchain import Compiler, core_flags, find_compiler
+from edgeslm.formats.image_digest import TOLD_BYTES, image_digest
+from edgeslm.formats.uf2 import write_uf2
 from edgeslm.target import Firmware, Target
 from edgeslm.template_folder import template_folder
 from edgeslm.toolchain import run_tool
@@ -32,17 +34,21 @@ SECTIONS = ("-ffunction-sections", "-fdata-sections")
 INCLUDED = {"kernels": ("-include", "model_config.h"), "tokenizer": ("-include", "model_tokenizer.h")}
 """Generated headers whose macros leave out what the model has no use for."""
 MEMORY_SCRIPT = "memory.ld"
+DIGEST_SECTION = ".image_digest"
 
 
 @dataclass(frozen=True)
 class Image:
-    """`memory`: bytes of each item, from the linker's map. `compiler`: GCC's version."""
+    """`memory`: bytes of each item, from the linker's map. `compiler`: GCC's version. `digest`: see
+    formats/image_digest; the image tells the beginning of it."""
 
     elf: Path
     binary: Path  # the bytes of flash, from its first address on
     hex: Path  # the same as Intel hex, with addresses
     memory: MemoryMap
     compiler: str
+    digest: str
+    uf2: Path | None = None  # the same for a bootloader that takes files
 
 
 def build_image(target: Target, model: Path, out: Path, *, stack_bytes: int = STACK_BYTES) -> Image:
@@ -69,11 +75,33 @@ def build_image(target: Target, model: Path, out: Path, *, stack_bytes: int = ST
                 run_tool(command, out / "compile.log", cwd=folder)
         objects += sorted(str(path.relative_to(out)) for path in folder.glob("*.o"))
     _link(compiler, target, objects, out)
+    map_text = (out / "firmware.map").read_text()
     binary, hexadecimal = out / "firmware.bin", out / "firmware.hex"
+    digest = _tell_digest(compiler, map_text, firmware, out)
     for kind, path in (("binary", binary), ("ihex", hexadecimal)):
-        run_tool([str(compiler.objcopy), "-O", kind, "firmware.elf", path.name], out / "convert.log", cwd=out)
-    memory = read_memory_map((out / "firmware.map").read_text(), (model / "model_config.h").read_text())
-    return Image(out / "firmware.elf", binary, hexadecimal, memory, compiler.version)
+        _convert(compiler, ["-O", kind, "firmware.elf", path.name], out)
+    uf2 = None
+    if firmware.uf2_family is not None:
+        uf2 = out / "firmware.uf2"
+        uf2.write_bytes(write_uf2(binary.read_bytes(), firmware.flash_origin, firmware.uf2_family))
+    memory = read_memory_map(map_text, (model / "model_config.h").read_text())
+    return Image(out / "firmware.elf", binary, hexadecimal, memory, compiler.version, digest, uf2)
+
+
+def _tell_digest(compiler: Compiler, map_text: str, firmware: Firmware, out: Path) -> str:
+    """Compute the linked image's digest, and write its beginning into the place that the image has for it."""
+    pieces = [piece for piece in placed_pieces(map_text) if piece.section == DIGEST_SECTION]
+    if len(pieces) != 1 or pieces[0].bytes != TOLD_BYTES:
+        raise InternalError(f"the linker's map has {len(pieces)} pieces of {DIGEST_SECTION}")
+    _convert(compiler, ["-O", "binary", "firmware.elf", "undigested.bin"], out)
+    digest = image_digest((out / "undigested.bin").read_bytes(), pieces[0].address - firmware.flash_origin)
+    (out / "digest.bin").write_bytes(bytes.fromhex(digest)[:TOLD_BYTES])
+    _convert(compiler, ["--update-section", f"{DIGEST_SECTION}=digest.bin", "firmware.elf"], out)
+    return digest
+
+
+def _convert(compiler: Compiler, arguments: Sequence[str], out: Path) -> None:
+    run_tool([str(compiler.objcopy), *arguments], out / "convert.log", cwd=out)
 
 
 def firmware_facts(target: Target) -> Firmware:

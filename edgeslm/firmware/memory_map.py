@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from edgeslm.errors import InternalError
 
-FLASH_SECTIONS = frozenset({".text", ".ARM.exidx", ".data"})
+FLASH_SECTIONS = frozenset({".text", ".image_digest", ".ARM.exidx", ".data"})
 RAM_SECTIONS = frozenset({".stack", ".data", ".bss"})
 WEIGHTS, TOKENIZER = "weights", "tokenizer table"
 LIBRARY, PADDING = "compiler's library", "padding"

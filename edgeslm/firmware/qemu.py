@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,11 +85,24 @@ def emulated(target: Target, elf: Path, log: Path) -> Iterator[EmulatedLine]:
     run. Raises MissingToolError without QEMU, UnsupportedError where it has no such board.
     """
     machine = find_machine(target)
+    with converse_with_tool([*_command(machine), "-kernel", str(elf)], log, hint=HINT) as conversation:
+        yield EmulatedLine(conversation, machine.name, log)
+
+
+@contextlib.contextmanager
+def halted(target: Target, gdb: socket.socket, log: Path) -> Iterator[EmulatedLine]:
+    """The target's emulated board with empty flash, standing still until a debugger that comes to the listening socket
+    `gdb` lets it go. Raises as `emulated` does."""
+    machine, number = find_machine(target), gdb.fileno()
+    command = [*_command(machine), "-S", "-chardev", f"socket,id=gdb,fd={number},server=on,wait=off,nodelay=on"]
+    with converse_with_tool([*command, "-gdb", "chardev:gdb"], log, hint=HINT, pass_fds=(number,)) as conversation:
+        yield EmulatedLine(conversation, machine.name, log)
+
+
+def _command(machine: Machine) -> list[str]:
     command = [str(find_tool(NAME, HINT)), "-M", machine.name, "-display", "none", "-monitor", "none"]
     command += [*["-serial", "null"] * machine.serial, "-serial", "stdio", "-icount", "shift=0"]
-    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
-    with converse_with_tool(command, log, hint=HINT) as conversation:
-        yield EmulatedLine(conversation, machine.name, log)
+    return [*command, "-semihosting-config", "enable=on,target=native"]
 
 
 def instructions(target: Target, ticks: int) -> int:

@@ -16,7 +16,7 @@ from edgeslm.artifacts import CompiledModel, Samples
 from edgeslm.backends.cortexm.host import HostLanguage
 from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
-from edgeslm.bundle.firmware import IMAGES, Built, project_files
+from edgeslm.bundle.firmware import IMAGES, UF2_IMAGE, Built, project_files
 from edgeslm.cache import StageCache, code_digest
 from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError, ToolFailedError
@@ -159,7 +159,7 @@ def _link(cache: StageCache, target: Target, variant: Variant, compiled: Compile
     for path in out.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name not in IMAGES:
+        elif path.name not in (*IMAGES, UF2_IMAGE):
             path.unlink()
     return Built(
         root=out,
@@ -167,6 +167,7 @@ def _link(cache: StageCache, target: Target, variant: Variant, compiled: Compile
         ram=image.memory.ram,
         stack_bytes=STACK_BYTES,
         compiler=image.compiler,
+        digest=image.digest,
         presets=presets_text([target], variant),
     )
 

@@ -40,6 +40,10 @@ uint32_t edgeslm_stack_used(void);
 /* The end: an emulator exits with `status`, a board starts again. */
 _Noreturn void edgeslm_board_stop(uint32_t status);
 
+/* The first 8 bytes of the image's digest: the SHA-256 of its bytes of flash with these 8 zero. All zero where nobody
+ * computed it: in the host build, and where CMake built the image. */
+extern const uint32_t edgeslm_image_digest[2];
+
 /* What a fault tells before the end; see protocol/serve.h. */
 void edgeslm_report_fault(uint32_t cause, uint32_t address);
 

@@ -4,6 +4,8 @@
 #include "edgeslm_board.h"
 #include "serve.h"
 
+const uint32_t edgeslm_image_digest[2];
+
 int edgeslm_uart_poll(void) {
   fflush(stdout);
   int byte = getchar();

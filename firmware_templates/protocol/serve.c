@@ -48,6 +48,8 @@ static void hello(void) {
       edgeslm_stack_bytes(),
       EDGESLM_MODEL_ARENA_BYTES,
       2u * EDGESLM_MODEL_LAYERS * EDGESLM_MODEL_CACHE_BYTES,
+      edgeslm_image_digest[0],
+      edgeslm_image_digest[1],
   };
   edgeslm_send('h', words, WORDS(words), config->name, length_of(config->name));
 }

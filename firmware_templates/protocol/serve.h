@@ -2,7 +2,7 @@
  *
  * Requests (upper case) and answers (lower case), with the words of their payloads:
  *
- *   H  –                                            h  what the board is: see hello()
+ *   H  –                                            h  what the board is, and its image: see hello()
  *   O  most tokens, temperature (16 fractional bits), seed
  *                                                   o  the same: they hold from now on
  *   P  the prompt, UTF-8                            t  index, token; text. Once for each token (one that is
@@ -32,7 +32,7 @@
 
 #include <stdint.h>
 
-#define EDGESLM_PROTOCOL 1u
+#define EDGESLM_PROTOCOL 2u
 
 enum {
   /* 1 to 3: why there is no answer, of generate.h; with tokens of the prompt, context */

@@ -18,11 +18,21 @@ static void ask(void) {
   show("\r\n> ");
 }
 
+static void show_digest(void) {
+  const uint8_t *byte = (const uint8_t *)edgeslm_image_digest;
+  for (uint32_t i = 0; i < 16u; i++) {
+    uint32_t digit = i & 1u ? *byte++ & 15u : (uint32_t)*byte >> 4;
+    edgeslm_uart_write(digit < 10u ? digit + '0' : digit + 'a' - 10u);
+  }
+}
+
 void edgeslm_terminal_greet(void) {
   show("\r\n");
   show(edgeslm_model_config.name);
   show(", ");
   show(edgeslm_model_config.scheme);
+  show(", ");
+  show_digest();
   ask();
 }
 

@@ -120,6 +120,7 @@ def write_stub_bundle(target_name: str, folder: Path) -> Bundle:
         ram=image.memory.ram,
         stack_bytes=STACK_BYTES,
         compiler=image.compiler,
+        digest=image.digest,
         presets=presets_text([target], choose_variant(target.cpu.isa)),
     )
     return write_firmware_bundle(

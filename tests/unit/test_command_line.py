@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["targets", "plan", "build", "inspect", "run", "serve", "probe", "compare", "deploy", "doctor"]
+    "command", ["targets", "plan", "build", "inspect", "run", "serve", "probe", "compare", "deploy", "flash", "doctor"]
 )
 def test_every_command_has_help(command: str) -> None:
     done = edgeslm(command, "--help")

@@ -15,7 +15,7 @@ from edgeslm.firmware import board as board_module
 from edgeslm.firmware.board import NO_TOKEN, Board, Done, Position, Token
 from edgeslm.firmware.wire import Frame, Receiver, request
 
-HELLO = Frame("h", struct.pack("<9I", 1, 1024, 256, 48, 2, 3, 2048, 1024, 768) + b"tiny")
+HELLO = Frame("h", struct.pack("<9I8s", 2, 1024, 256, 48, 2, 3, 2048, 1024, 768, bytes(range(8))) + b"tiny")
 DONE = request("d", 1, 3, 2, 10, 20, 300, 0)
 Reply = Callable[[Frame], bytes]
 
@@ -95,7 +95,7 @@ def test_an_answer_is_its_tokens_and_its_end() -> None:
 @pytest.mark.parametrize("lost", [1, 2])
 def test_a_request_that_was_lost_is_sent_again(lost: int) -> None:
     board, wire = open_board(lambda frame: b"", lost)
-    assert board.hello.name == "tiny"
+    assert (board.hello.name, board.hello.image) == ("tiny", "0001020304050607")
     assert [frame.type for frame in wire.asked] == ["H"] * (lost + 1)
     assert (wire.zeros >= 1024) == (lost == 2)  # what is damaged may still be waited for
 
@@ -194,9 +194,9 @@ def test_a_prompt_that_no_frame_holds_is_not_sent() -> None:
 
 def test_another_protocol_is_told() -> None:
     wire = Wire(lambda frame: b"")
-    other = request("h", 2)  # what else it tells is another protocol's
+    other = request("h", 3)  # what else it tells is another protocol's
     wire.write = lambda content: setattr(wire, "_answers", other.encode())  # type: ignore[method-assign]
-    with pytest.raises(DeviceError, match="version 2 of the protocol"):
+    with pytest.raises(DeviceError, match="version 3 of the protocol"):
         Board(wire, "the board")
 
 
