@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgeslm.backends.cortexm import packing
 from edgeslm.backends.cortexm.packing import Layout
+from scripts.bench_mcu_integers import measured_integers
 from scripts.bench_mcu_tokens import token_changes, token_counts
 from scripts.mcu_figures import TITLES, TOKENS_GOLDEN, reached
 from tests.firmware.kernel_programs import BOARDS, Case, bits, build_board, compiler_version, run_board
@@ -71,7 +72,8 @@ def kernel_counts(folder: Path, cores: Sequence[str] = CORES) -> dict[str, Any]:
     instructions: dict[str, dict[str, int]] = {}
     elements: dict[str, int] = {}
     for core in cores:
-        measured = list(_measured(BOARDS[core].layout))
+        layout = BOARDS[core].layout
+        measured = [*_measured(layout), *measured_integers(layout, REPEATS)]
         program = build_board(folder, core)
         cases = [Case("nothing", [], [bytes(4)], REPEATS), *(case for _, _, case in measured)]
         nothing, *results = run_board(program, core, cases, folder, count=True)

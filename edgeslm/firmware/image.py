@@ -21,7 +21,10 @@ STACK_BYTES = 2048
 """A step takes some 300 bytes of it; painting measures what is used."""
 ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards")
 """Of firmware_templates: what every image has, beside the board's own folder and the model."""
-HOT = frozenset({"attention.c", "attention_i8.c", "dot.c", "gemv_f32.c", "gemv_i4.c", "gemv_i8.c", "gemv_i8_requant.c"})
+HOT = frozenset(
+    f"{name}.c"
+    for name in ("attention", "attention_i8", "dot", "gemv_f32", "gemv_i4", "gemv_i8", "gemv_i8_requant", "linear_s8")
+) | {"softmax_s8.c"}
 """What a token's time goes into where a core has no assembly for it: compiled for speed; everything else for size."""
 FAST, SMALL = ("-O2",), ("-Os", "-fno-move-loop-invariants")
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")

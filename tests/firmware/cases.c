@@ -1,6 +1,6 @@
 #include "cases.h"
 
-#include "edgeslm_kernels.h"
+#include "edgeslm_integers.h"
 
 /* A case: bytes that follow | kernel | repeats | arguments (9) | count of buffers | for each: bytes, data (filled up to 4). */
 enum { MOST_BYTES = 384 * 1024, MOST_BUFFERS = 6, ARGUMENTS = 9 };
@@ -21,6 +21,40 @@ static float as_float(uint32_t bits) {
 #define REAL(bits) as_float(bits)
 #define EPSILON(bits) as_float(bits)
 #endif
+
+/* Kernels of int8 graphs. Their first buffer holds y, at byte a[0], and the scratch, at byte a[1]; a[2] and a[3] are
+ * where in their buffers the inputs start. */
+static int run_integer_case(uint32_t kernel, const uint32_t *a, void *const *b) {
+  int8_t *y = (int8_t *)b[0] + a[0];
+  void *scratch = (int8_t *)b[0] + a[1];
+  const int8_t *first = (const int8_t *)b[1] + a[2], *second = b[2] ? (const int8_t *)b[2] + a[3] : NULL;
+  edgeslm_multiplier by = {(int32_t)a[7], (int32_t)a[8]};
+  edgeslm_matmul_shape matmul;
+  switch (kernel) {
+    case 31: edgeslm_linear_s8(y, b[2], first, scratch, b[3]); break;
+    case 32:
+      __builtin_memcpy(&matmul, b[3], offsetof(edgeslm_matmul_shape, each));
+      matmul.each = a[5] ? b[5] : NULL;
+      edgeslm_matmul_s8(y, first, second, a[4] ? b[4] : NULL, scratch, &matmul);
+      break;
+    case 33: edgeslm_add_s8(y, first, second, b[3]); break;
+    case 34: edgeslm_sub_s8(y, first, second, b[3]); break;
+    case 35: edgeslm_squared_difference_s8(y, first, second, b[3]); break;
+    case 36: edgeslm_mul_s8(y, first, second, b[3]); break;
+    case 37: edgeslm_softmax_s8(y, first, a[4], a[5], b[2], a[6]); break;
+    case 38: edgeslm_mean_s8(y, first, a[3], a[4], a[5], (int32_t)a[6], by, b[2]); break;
+    case 39: edgeslm_table_s8(y, first, second, a[4]); break;
+    case 40: y[-1] = (int8_t)edgeslm_gather(y, first, b[2], a[4], a[5], a[6], a[7]); break;
+    case 41: edgeslm_copy(y, first, b[2]); break;
+    case 42: edgeslm_fill_s8(y, (int32_t)a[4], a[5]); break;
+#if !EDGESLM_FIXED
+    case 43: edgeslm_to_s8(y, b[1], a[4], REAL(a[5]), (int32_t)a[6]); break;
+    case 44: edgeslm_from_s8(b[0], first, a[4], REAL(a[5]), (int32_t)a[6]); break;
+#endif
+    default: return 1;
+  }
+  return 0;
+}
 
 static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
   edgeslm_attention_shape shape = {0};
@@ -86,7 +120,7 @@ static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
     case 28: edgeslm_quantize_static(b[0], b[1], REAL(a[2]), a[0], a[1]); break;
     case 29: edgeslm_unit_norm(b[0], a[0], EPSILON(a[1])); break;
     case 30: edgeslm_pool(b[0], b[1], a[0], a[1], a[2]); break;
-    default: return 1;
+    default: return run_integer_case(kernel, a, b);
   }
   return 0;
 }

@@ -20,7 +20,8 @@ KERNELS = HERE.parent.parent / "firmware_templates" / "kernels"
 KERNELS_IN_ORDER = """
     quantize_row gemv_i8 gemv_i4 gemv_f32 gemv_i8_requant row_i8 row_i4 row_f32 rmsnorm layernorm rope_angles rope
     cache_and_attention add scale softmax silu_mul gelu_tanh_mul silu gelu_tanh gelu_erf tanh relu argmax attention
-    nothing mul soft_cap quantize_static unit_norm pool
+    nothing mul soft_cap quantize_static unit_norm pool linear_s8 matmul_s8 add_s8 sub_s8 squared_difference_s8 mul_s8
+    softmax_s8 mean_s8 table_s8 gather copy fill_s8 to_s8 from_s8
 """
 KERNEL_IDS = {name: number for number, name in enumerate(KERNELS_IN_ORDER.split())}
 """As in cases.c."""

@@ -30,3 +30,9 @@ def test_figures_that_are_wanted_are_reached() -> None:
     assert m4["gemv_i8_requant 256x256"] / 65536 <= 1.04
     assert (m4["quantize_row 64"] + m4["gemv_i8 64x64"]) / 4096 <= 1.45
     assert m55["gemv_i8_requant 256x256"] / 65536 <= 0.168
+    assert m4["linear_s8 16x64 by 256x64"] / 262144 <= 1.1
+    assert m4["linear_s8 1x256 by 256x256"] / 65536 <= 1.04
+    assert m4["add_s8 16x64"] / 1024 <= 15
+    assert max(m4["softmax_s8 1x256"] / 256, m4["softmax_s8 64x16"] / 1024) <= 40
+    assert m55["linear_s8 16x64 by 256x64"] / 262144 <= 0.2
+    assert m55["linear_s8 1x256 by 256x256"] / 65536 <= 0.17
