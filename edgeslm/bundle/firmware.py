@@ -29,15 +29,15 @@ from edgeslm.versions import tool_versions
 FOLDER = "firmware"
 ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards", "model", "host")
 """Of firmware_templates; of boards/ the target's folder alone, of host/ the program alone."""
-SOURCES = frozenset({".c", ".h", ".S", ".ld", ".in"})
+SOURCES = frozenset({".c", ".h", ".S", ".ld", ".in", ".cmake"})
 PRESETS = "CMakePresets.json"
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was compiled: the image's files in folder `root`, the item -> bytes of its map, and the presets that build
-    it again."""
+    """What was compiled: the image's files in folder `root`, the item -> bytes of its map, the presets that build it
+    again, and whether a board like its target is emulated."""
 
     root: Path
     flash: Mapping[str, int]
@@ -45,6 +45,7 @@ class Built:
     stack_bytes: int
     compiler: str
     presets: str
+    emulated: bool
 
 
 def write_firmware_bundle(
@@ -73,7 +74,9 @@ def write_firmware_bundle(
     members["LICENSE"] = licence_text(checkpoint, firmware=True).encode()
     members["MODEL_CARD.md"] = model_card_text(checkpoint, plan, compiled, fidelity).encode()
     sizes = sum(built.flash.values()), sum(built.ram.values())
-    members["README.md"] = firmware_readme_text(checkpoint, plan, target, fidelity, path.name, sizes).encode()
+    members["README.md"] = firmware_readme_text(
+        checkpoint, plan, target, fidelity, path.name, sizes, emulated=built.emulated
+    ).encode()
     manifest = _manifest(checkpoint, plan, target, compiled, fidelity, built, members, onnx, below_gate=below_gate)
     return store_bundle(path, manifest, members, force=force)
 
