@@ -23,9 +23,10 @@ class _Answer(BaseModel):
 
 
 class TargetsAnswer(_Answer):
-    """`edgeslm targets --json`"""
+    """`edgeslm targets --json`. `not_run_here`: names of boards that are built for, and that nothing here executes."""
 
     targets: list[Target]
+    not_run_here: list[str]
 
 
 class TargetAnswer(_Answer):
@@ -33,6 +34,7 @@ class TargetAnswer(_Answer):
 
     target: Target
     isa: list[str]
+    not_run_here: bool
 
 
 class PlannedTensor(_Answer):

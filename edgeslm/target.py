@@ -11,15 +11,17 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from edgeslm.chips.check import chip_mistakes
+from edgeslm.chips.chip import CHIPS, chips_of
 from edgeslm.errors import TargetError
 
 Arch = Literal["aarch64", "x86_64", "armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "armv8.1-m.main"]
 """As Linux names machines, and GCC's -march the profiles of microcontrollers."""
-Template = Literal["mps2", "mps2-an505", "mps3-an547", "stm32f4"]
+Template = Literal["mps2", "mps2-an505", "mps3-an547", "rp2040", "rp2350", "stm32f4", "stm32g0", "stm32h7", "stm32u5"]
 """A folder of firmware_templates/boards."""
 
 
@@ -97,21 +99,108 @@ def _amount(kib: int) -> str:
 
 
 ADDRESSES = 1 << 32
+UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
+"""Vendor and product, as lsusb prints them."""
 WAY_TO_PROBE = {"linux": "linux", "firmware": "serial"}
 
 
 class Firmware(_Strict):
-    """Where a microcontroller's memories begin, and how a program gets into them."""
+    """Where a microcontroller's memories begin, how its clock and its UART are wired, and how a program gets into it.
+
+    `chip` and what follows are there exactly where `template` is for chips of silicon (edgeslm.chips). `oscillator`:
+    the one in the chip, a crystal on its pins, or a clock that another part of the board feeds into them.
+    """
 
     template: Template
+    chip: str | None = Field(default=None, validate_default=True)
+    uart: str | None = Field(default=None, validate_default=True)
+    tx: str | None = Field(default=None, validate_default=True)
+    rx: str | None = Field(default=None, validate_default=True)
+    oscillator: Literal["internal", "crystal", "clock"] = Field(default="internal", validate_default=True)
+    oscillator_khz: int | None = Field(default=None, gt=0, validate_default=True)
     flash_origin: int = Field(ge=0, lt=ADDRESSES, multiple_of=1024)
     ram_origin: int = Field(ge=0, lt=ADDRESSES, multiple_of=1024)
     flasher: Literal["qemu", "openocd", "pyocd", "uf2"]
-    pyocd: str | None = None  # pyOCD's name of the chip
-    openocd: str | None = None  # OpenOCD's script of the board
+    pyocd: str | None = Field(default=None, min_length=1)
+    openocd: str | None = Field(default=None, min_length=1)
     uf2_family: int | None = Field(default=None, ge=0, lt=ADDRESSES)
-    uf2_volume: str | None = None  # label of what a board in its bootloader mounts
-    usb: tuple[str, ...] = ()  # VENDOR:PRODUCT of its debug probe and serial port
+    uf2_volume: str | None = Field(default=None, min_length=1, max_length=11)
+    usb: tuple[UsbId, ...] = ()
+
+    @field_validator("chip")
+    @classmethod
+    def require_chip_of_template(cls, chip: str | None, info: ValidationInfo) -> str | None:
+        template = info.data.get("template")
+        if template is None:
+            return chip
+        known = chips_of(template)
+        if known and chip is None:
+            raise ValueError(f"Field required, since template is {template}: {' or '.join(known)}")
+        if chip is not None and chip not in known:
+            raise ValueError(f"is {chip!r}; {template} is for {' or '.join(known) or 'no chip'}")
+        return chip
+
+    @field_validator("uart")
+    @classmethod
+    def require_uart_of_chip(cls, uart: str | None, info: ValidationInfo) -> str | None:
+        chip = info.data.get("chip")
+        return _wired(uart, info, "UARTs", list(CHIPS[chip].uarts) if chip else None)
+
+    @field_validator("tx", "rx")
+    @classmethod
+    def require_pin_of_uart(cls, pin: str | None, info: ValidationInfo) -> str | None:
+        chip, uart = info.data.get("chip"), info.data.get("uart")
+        pins = list(getattr(CHIPS[chip].uarts[uart], info.field_name or "")) if chip and uart else None
+        return _wired(pin, info, f"pins of {uart}", pins)
+
+    @field_validator("oscillator")
+    @classmethod
+    def require_oscillator_of_chip(cls, oscillator: str, info: ValidationInfo) -> str:
+        chip = info.data.get("chip")
+        if oscillator != "internal" and _no_chips(info):
+            raise ValueError(_NO_CHIP)
+        if chip is not None and oscillator == "internal" and CHIPS[chip].internal_hz is None:
+            raise ValueError(f"{chip} has no oscillator of its own that a UART can go by: 'crystal' or 'clock'")
+        return oscillator
+
+    @field_validator("oscillator_khz")
+    @classmethod
+    def require_frequency_of_oscillator(cls, khz: int | None, info: ValidationInfo) -> int | None:
+        chip, oscillator = info.data.get("chip"), info.data.get("oscillator")
+        if oscillator == "internal" and khz is not None:
+            raise ValueError("is there, but oscillator is 'internal', whose frequency is the chip's")
+        if chip is None or oscillator in (None, "internal"):
+            return khz
+        low, high = CHIPS[chip].oscillator_hz
+        if khz is None:
+            raise ValueError(f"Field required, since oscillator is {oscillator!r}")
+        if not low <= 1000 * khz <= high:
+            raise ValueError(f"{chip} takes {low // 1000} to {high // 1000} kHz on its pins")
+        return khz
+
+
+_NO_CHIP = "is there, but template is for no chip of silicon"
+
+
+def _no_chips(info: ValidationInfo) -> bool:
+    template = info.data.get("template")
+    return template is not None and not chips_of(template)
+
+
+def _wired(given: str | None, info: ValidationInfo, what: str, known: list[str] | None) -> str | None:
+    """`known`: what the chip has; None where another mistake leaves that open."""
+    template = info.data.get("template")
+    if template is None:
+        return given
+    if _no_chips(info):
+        if given is not None:
+            raise ValueError(_NO_CHIP)
+        return None
+    if given is None:
+        raise ValueError(f"Field required, since template is {template}" + (f": {', '.join(known)}" if known else ""))
+    if known is not None and given not in known:
+        raise ValueError(f"{given!r} is none of {info.data['chip']}'s {what}: {', '.join(known)}")
+    return given
 
 
 class Target(_Strict):
@@ -216,6 +305,7 @@ def parse_target(text: str, stem: str, where: str) -> Target:
             f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'].removeprefix('Value error, ')}"
             for item in error.errors()
         ]
+    mistakes += chip_mistakes(facts)
     if isinstance(facts.get("name"), str) and facts["name"] != stem:
         mistakes.append(f"name: is {facts['name']!r}, but the file is named {stem!r}")
     if mistakes or target is None:

@@ -12,13 +12,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
-from edgeslm.firmware.image import BARE, INCLUDED, MEANING, STRICT, firmware_facts, image_sources, include_folders
+from edgeslm.firmware.board_macros import board_macros
+from edgeslm.firmware.image import (
+    BARE,
+    INCLUDED,
+    MEANING,
+    STRICT,
+    board_folder,
+    firmware_facts,
+    image_sources,
+    include_folders,
+)
 from edgeslm.firmware.toolchain import PREFIX, core_flags
 from edgeslm.target import Target, list_targets
 
 SAMPLE = Path(__file__).parents[1] / "firmware_templates" / "model" / "sample"
 FOR_EVERY_CORE = ("kernels", "tokenizer", "boards", "board")
 """Rooms that do not know the sample, whose weights are floats."""
+SHARED = ("uart_stm32.c", "start_rp.c")
+"""In boards/, and nothing without a board's facts."""
 HOST = ("kernels", "tokenizer", "generate", "protocol", "model")
 
 
@@ -35,7 +47,7 @@ def main() -> int:
 
 
 def commands() -> Iterator[list[str]]:
-    """A compiler and its flags, for each kind of core and each room."""
+    """A compiler and its flags: for each kind of core and each room, then for the start-up of each board."""
     for variant, target in kinds_of_core().items():
         firmware = firmware_facts(target)
         includes = [f"-I{folder}" for folder in include_folders(firmware, SAMPLE)]
@@ -46,7 +58,14 @@ def commands() -> Iterator[list[str]]:
             flags = [*includes, *INCLUDED.get(room, ()), *sources]
             if room in HOST:
                 yield ["cc", *variant.host_macros, *flags]
+            flags += board_macros(target)
             yield [f"{PREFIX}gcc", *core_flags(target.cpu.core), *BARE, *variant.macros, *flags]
+    for target in list_targets():
+        if target.firmware is not None and target.firmware.chip is not None:
+            folder = board_folder(target.firmware)
+            flags = [*core_flags(target.cpu.core), *BARE, *board_macros(target), f"-I{folder}", f"-I{folder.parent}"]
+            shared = [folder.parent / name for name in SHARED]
+            yield [f"{PREFIX}gcc", *flags, *map(str, [*sorted(folder.glob("*.c")), *shared])]
 
 
 def kinds_of_core() -> dict[Variant, Target]:

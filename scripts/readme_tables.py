@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from edgeslm.firmware.qemu import NOT_RUN_HERE, is_emulated
 from edgeslm.target import list_targets
 
 START, END = "<!-- targets -->", "<!-- /targets -->"
@@ -36,17 +37,17 @@ def main() -> int:
 
 def targets_table() -> str:
     rows = [
-        "| `--target` | device | CPU | ISA features that count | RAM |",
-        "| --- | --- | --- | --- | --- |",
+        "| `--target` | device | CPU | ISA features that count | RAM | |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for target in list_targets():
         cpu = target.cpu
         cores = f"{cpu.cores} × {cpu.core}, {cpu.clock_mhz / 1000:g} GHz"
         if target.is_firmware:
             cores = f"{cpu.core}, {cpu.clock_mhz} MHz"
-        rows.append(
-            f"| `{target.name}` | {target.title} | {cores} | {', '.join(sorted(cpu.isa))} | {target.memory.ram_text} |"
-        )
+        seen = NOT_RUN_HERE if target.is_firmware and not is_emulated(target) else ""
+        cells = (f"`{target.name}`", target.title, cores, ", ".join(sorted(cpu.isa)), target.memory.ram_text, seen)
+        rows.append("".join(f"| {cell} " if cell else "| " for cell in cells) + "|")
     return "\n".join(rows) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeslm.artifacts import Checkpoint, CompiledModel, Fidelity, QuantPlan
-from edgeslm.target import Target
+from edgeslm.target import Firmware, Target
 
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING")
 MAX_CARD = 1 << 20
@@ -45,15 +45,22 @@ def readme_text(
 
 
 def firmware_readme_text(
-    checkpoint: Checkpoint, plan: QuantPlan, target: Target, fidelity: Fidelity, file_name: str, sizes: tuple[int, int]
+    checkpoint: Checkpoint,
+    plan: QuantPlan,
+    target: Target,
+    fidelity: Fidelity,
+    file_name: str,
+    sizes: tuple[int, int],
+    *,
+    emulated: bool,
 ) -> str:
-    """The same for whoever opens a bundle of firmware. `sizes`: bytes of flash and of RAM."""
+    """The same for whoever opens a bundle of firmware. `sizes`: bytes of flash and of RAM. `emulated`: whether a board
+    like the target is; if none is, the text says that the image was not run."""
     assert target.firmware is not None
     folder, origin = file_name.removesuffix(".edgeslm"), f"{target.firmware.flash_origin:#010x}"
     flag, line = ("--prompt 'Once upon a time'", "a prompt") if checkpoint.generation else ("--text '…'", "a text")
     flash = {
-        "openocd": f"openocd -f interface/stlink.cfg -f target/stm32f4x.cfg -c 'program {folder}/firmware/firmware.elf "
-        "verify reset exit'",
+        "openocd": f"openocd {_scripts(target.firmware)}-c 'program {folder}/firmware/firmware.elf verify reset exit'",
         "pyocd": f"pyocd flash {folder}/firmware/firmware.hex",
         "uf2": f"copy {folder}/firmware/firmware.bin to {origin} by the board's boot loader",
         "qemu": f"edgeslm run {file_name} --via qemu {flag}",
@@ -75,9 +82,15 @@ def firmware_readme_text(
         f"    cd {folder} && cmake --preset {target.name} && cmake --build --preset {target.name}",
         "    cmake --preset host && cmake --build --preset host && build/host/firmware",
     ]
-    if target.firmware.flasher != "qemu":
+    if not emulated:
+        lines += ["", *plan.warnings]
+    elif target.firmware.flasher != "qemu":
         lines += ["", f"`edgeslm run {file_name} --via qemu {flag.split()[0]} '…'` runs it on an emulated board."]
     return "\n".join(lines) + "\n"
+
+
+def _scripts(firmware: Firmware) -> str:
+    return "".join(f"-f {script} " for script in (firmware.openocd or "").split())
 
 
 def _kept(fidelity: Fidelity) -> str:

@@ -29,7 +29,7 @@ from edgeslm.versions import tool_versions
 FOLDER = "firmware"
 ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards", "model", "host")
 """Of firmware_templates; of boards/ the target's folder alone, of host/ the program alone."""
-SOURCES = frozenset({".c", ".h", ".S", ".ld", ".in"})
+SOURCES = frozenset({".c", ".h", ".S", ".ld", ".in", ".cmake"})
 PRESETS = "CMakePresets.json"
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
 UF2_IMAGE = "firmware.uf2"
@@ -39,7 +39,7 @@ UF2_IMAGE = "firmware.uf2"
 @dataclass(frozen=True)
 class Built:
     """What was compiled: the image's files in folder `root`, the item -> bytes of its map, the digest that it tells,
-    and the presets that build it again."""
+    the presets that build it again, and whether a board like its target is emulated."""
 
     root: Path
     flash: Mapping[str, int]
@@ -48,6 +48,7 @@ class Built:
     compiler: str
     digest: str
     presets: str
+    emulated: bool
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -80,7 +81,9 @@ def write_firmware_bundle(
     members["LICENSE"] = licence_text(checkpoint, firmware=True).encode()
     members["MODEL_CARD.md"] = model_card_text(checkpoint, plan, compiled, fidelity).encode()
     sizes = sum(built.flash.values()), sum(built.ram.values())
-    members["README.md"] = firmware_readme_text(checkpoint, plan, target, fidelity, path.name, sizes).encode()
+    members["README.md"] = firmware_readme_text(
+        checkpoint, plan, target, fidelity, path.name, sizes, emulated=built.emulated
+    ).encode()
     manifest = _manifest(checkpoint, plan, target, compiled, fidelity, built, members, onnx, below_gate=below_gate)
     return store_bundle(path, manifest, members, force=force)
 

@@ -38,10 +38,19 @@ def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None
     else:
         generation = report.checkpoint.generation
         talks = generation is not None and generation.chat_template is not None
-        _print_report(answer, report_path(report.bundle.path), talks)
+        _print_report(answer, report_path(report.bundle.path), talks, _runs_here(str(flags["target"])))
 
 
-def _print_report(answer: BuildAnswer, kept: Path, talks: bool) -> None:
+def _runs_here(target: str) -> bool:
+    """False for a board that is not emulated: its bundle is flashed, and answers there."""
+    from edgeslm.firmware.qemu import is_emulated
+    from edgeslm.target import load_target
+
+    found = load_target(target)
+    return not found.is_firmware or is_emulated(found)
+
+
+def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool) -> None:
     for reason in answer.notes:
         note(f"  note: {reason}")
     fidelity = answer.fidelity
@@ -88,7 +97,9 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool) -> None:
         ],
     )
     given = "--prompt '…'" if answer.task == "generation" else "--text '…'"
-    if answer.backend == "cortexm":  # a board applies no chat template
+    if not runs_here:
+        note(f"\nnext: edgeslm flash {answer.bundle}")
+    elif answer.backend == "cortexm":  # a board applies no chat template
         note(f"\nnext: edgeslm run {answer.bundle} --via qemu {given}")
     else:
         note(f"\nnext: edgeslm run {answer.bundle} {given}" + (" --chat" if talks else ""))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from edgeslm.cli.console import print_json, print_table
+
+if TYPE_CHECKING:
+    from edgeslm.target import Firmware
 
 
 @click.group(invoke_without_command=True)
@@ -15,14 +20,16 @@ def targets(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     from edgeslm.answers import TargetsAnswer
+    from edgeslm.firmware.qemu import NOT_RUN_HERE, is_emulated
     from edgeslm.target import list_targets
 
     found = list_targets()
+    unseen = [t.name for t in found if t.is_firmware and not is_emulated(t)]
     if as_json:
-        print_json(TargetsAnswer(targets=found))
+        print_json(TargetsAnswer(targets=found, not_run_here=unseen))
         return
     print_table(
-        ["name", "device", "core", "cores", "clock", "RAM"],
+        ["name", "device", "core", "cores", "clock", "RAM", ""],
         [
             [
                 t.name,
@@ -31,6 +38,7 @@ def targets(context: click.Context, as_json: bool) -> None:
                 str(t.cpu.cores),
                 f"{t.cpu.clock_mhz} MHz",
                 t.memory.ram_text,
+                NOT_RUN_HERE if t.name in unseen else "",
             ]
             for t in found
         ],
@@ -44,11 +52,13 @@ def targets(context: click.Context, as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show one device's facts. NAME is a target's name or a target file."""
     from edgeslm.answers import TargetAnswer
+    from edgeslm.firmware.qemu import not_run_here
     from edgeslm.target import load_target
 
     target = load_target(name)
+    unseen = not_run_here(target) if target.is_firmware else ()
     if as_json:
-        print_json(TargetAnswer(target=target, isa=sorted(target.cpu.isa)))
+        print_json(TargetAnswer(target=target, isa=sorted(target.cpu.isa), not_run_here=bool(unseen)))
         return
     rows = [
         ("name", target.name),
@@ -65,6 +75,21 @@ def show(name: str, as_json: bool) -> None:
         rows += [
             ("flash, RAM", f"from {firmware.flash_origin:#010x}, from {firmware.ram_origin:#010x}"),
             ("board's C", f"firmware_templates/boards/{firmware.template}"),
+            *_wiring(firmware),
             ("flasher", firmware.flasher),
         ]
     print_table(None, [list(row) for row in rows])
+    for sentence in unseen:
+        click.echo(sentence)
+
+
+def _wiring(firmware: Firmware) -> list[tuple[str, str]]:
+    """What of a board leads to its chip: nothing where the board is an emulator's own."""
+    if firmware.chip is None:
+        return []
+    source = firmware.oscillator + (f", {firmware.oscillator_khz} kHz" if firmware.oscillator_khz else "")
+    return [
+        ("chip", firmware.chip),
+        ("UART", f"{firmware.uart}: sends on {firmware.tx}, receives on {firmware.rx}"),
+        ("oscillator", source),
+    ]

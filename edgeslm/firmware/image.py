@@ -9,6 +9,8 @@ from pathlib import Path
 
 from edgeslm.backends.cortexm.variant import choose_variant
 from edgeslm.errors import DoesNotFitError, InternalError, ToolFailedError
+from edgeslm.firmware import boot2
+from edgeslm.firmware.board_macros import board_macros
 from edgeslm.firmware.memory_map import MemoryMap, placed_pieces, read_memory_map
 from edgeslm.firmware.toolchain import Compiler, core_flags, find_compiler
 from edgeslm.formats.image_digest import TOLD_BYTES, image_digest
@@ -63,11 +65,15 @@ def build_image(target: Target, model: Path, out: Path, *, stack_bytes: int = ST
     compiler, firmware = find_compiler(), firmware_facts(target)
     out.mkdir(parents=True, exist_ok=True)
     (out / MEMORY_SCRIPT).write_text(memory_script(target, stack_bytes))
-    macros = [*choose_variant(target.cpu.isa).macros, *board_macros(firmware)]
+    macros = [*choose_variant(target.cpu.isa).macros, *board_macros(target)]
     flags = [*core_flags(target.cpu.core), *STRICT, *MEANING, *BARE, *SECTIONS, *macros]
     flags += [f"-I{folder}" for folder in include_folders(firmware, model)]
     objects: list[str] = []
-    for room, sources in image_sources(firmware, model).items():
+    found = image_sources(firmware, model)
+    loader = board_folder(firmware) / boot2.SOURCE
+    if loader.is_file():
+        found.setdefault("board", []).append(boot2.link_boot2(compiler, loader, flags, out))
+    for room, sources in found.items():
         folder = out / "objects" / room
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -114,11 +120,6 @@ def firmware_facts(target: Target) -> Firmware:
     return target.firmware
 
 
-def board_macros(firmware: Firmware) -> tuple[str, ...]:
-    """On an emulator alone the program ends by semihosting: without a debugger silicon would fault there."""
-    return ("-DEDGESLM_SEMIHOSTING",) if firmware.flasher == "qemu" else ()
-
-
 def memory_script(target: Target, stack_bytes: int) -> str:
     """memory.ld of a target: boards/memory.ld.in filled in with its facts."""
     firmware = firmware_facts(target)
@@ -135,18 +136,25 @@ def memory_script(target: Target, stack_bytes: int) -> str:
     return text
 
 
+def board_folder(firmware: Firmware) -> Path:
+    """The C of the board's own, in firmware_templates."""
+    return template_folder() / "boards" / firmware.template
+
+
 def include_folders(firmware: Firmware, model: Path) -> Iterable[Path]:
     """The generated model first: it has model_config.h."""
     templates = template_folder()
-    return [model, *(templates / room for room in ("model", *ROOMS)), templates / "boards" / firmware.template]
+    return [model, *(templates / room for room in ("model", *ROOMS)), board_folder(firmware)]
 
 
 def image_sources(firmware: Firmware, model: Path) -> dict[str, list[Path]]:
-    """Room -> its sources; a room's objects lie together, and the map tells them apart by it."""
+    """Room -> its sources; a room's objects lie together, and the map tells them apart by it. What a board's boot2 is
+    made of is none of them: it is a program of its own."""
     templates = template_folder()
     rooms = {room: templates / room for room in ROOMS}
-    rooms |= {"board": templates / "boards" / firmware.template, "model": model}
+    rooms |= {"board": board_folder(firmware), "model": model}
     found = {room: sorted([*folder.glob("*.c"), *folder.glob("*.S")]) for room, folder in rooms.items()}
+    found["board"] = [path for path in found["board"] if path.name != boot2.SOURCE]
     return {room: sources for room, sources in found.items() if sources}
 
 

@@ -13,7 +13,10 @@ FLASH_SECTIONS = frozenset({".text", ".image_digest", ".ARM.exidx", ".data"})
 RAM_SECTIONS = frozenset({".stack", ".data", ".bss"})
 WEIGHTS, TOKENIZER = "weights", "tokenizer table"
 LIBRARY, PADDING = "compiler's library", "padding"
-FROM_OBJECT = {"model_weights.o": WEIGHTS, "model_tokenizer.o": TOKENIZER, "model_schedule.o": "schedule"}
+FROM_OBJECT = {
+    **{"model_weights.o": WEIGHTS, "model_tokenizer.o": TOKENIZER, "model_schedule.o": "schedule"},
+    **{"uart_stm32.o": "board", "start_rp.o": "board"},  # for several boards, and still not for all
+}
 STATE = "edgeslm_model_state"
 _SECTION = re.compile(r"^(\.[\w.]+)(?:\s+0x([0-9a-f]+)\s+0x([0-9a-f]+).*)?$")
 _INPUT = re.compile(r"^ (\.[\w.$]+|COMMON|\*fill\*)?\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)(?: (.*))?$")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgeslm.backends.cortexm.variant import Variant
+from edgeslm.firmware.board_macros import board_macros
 from edgeslm.firmware.image import STACK_BYTES, firmware_facts
 from edgeslm.firmware.toolchain import PREFIX, core_flags
 from edgeslm.target import Target
@@ -53,12 +54,12 @@ def _board(target: Target, variant: Variant) -> dict[str, Any]:
             "EDGESLM_KERNELS": _definitions(variant.macros),
             "EDGESLM_CORE_FLAGS": ";".join(core_flags(target.cpu.core)),
             "EDGESLM_TEMPLATE": firmware.template,
+            "EDGESLM_BOARD": _definitions(board_macros(target)),
             "EDGESLM_FLASH_ORIGIN": f"{firmware.flash_origin:#010x}",
             "EDGESLM_FLASH_BYTES": f"{target.memory.storage_kib}K",
             "EDGESLM_RAM_ORIGIN": f"{firmware.ram_origin:#010x}",
             "EDGESLM_RAM_BYTES": f"{target.memory.ram_kib}K",
             "EDGESLM_STACK_BYTES": str(STACK_BYTES),
-            "EDGESLM_SEMIHOSTING": "ON" if firmware.flasher == "qemu" else "OFF",
         },
     }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgeslm.chips.chip import CHIPS
 from edgeslm.errors import ConnectionLostError, UnsupportedError
 from edgeslm.firmware.image import firmware_facts
 from edgeslm.target import Target
@@ -32,9 +33,12 @@ MACHINES = {
     ("mps2", "cortex-m7"): Machine("mps2-an500"),
     ("mps2-an505", "cortex-m33"): Machine("mps2-an505"),
     ("mps3-an547", "cortex-m55"): Machine("mps3-an547"),
-    ("stm32f4", "cortex-m4"): Machine("netduinoplus2", serial=5),
+    ("stm32f405", "cortex-m4"): Machine("netduinoplus2"),
 }
-"""By the board's C and its core: a target file of one's own is emulated as well, where QEMU knows its like."""
+"""By the chip, or by the board's C where that is for no chip of silicon, and the core: a target file of one's own is
+emulated as well, where QEMU knows its like."""
+NOT_RUN_HERE = "not run here"
+"""What is said of a board that nothing on this machine executes: its firmware is compiled, linked and fitted."""
 
 
 class EmulatedLine:
@@ -65,16 +69,38 @@ class EmulatedLine:
         return ConnectionLostError(f"the emulated {self._machine} ended in the middle of something{more}")
 
 
+def is_emulated(target: Target) -> bool:
+    """Whether QEMU has a board like this microcontroller. Raises InternalError for a target that runs Linux."""
+    return _kind(target) in MACHINES
+
+
+def not_run_here(target: Target) -> tuple[str, ...]:
+    """The sentence that a plan and its bundle carry for a board that is not emulated; nothing for the others."""
+    if is_emulated(target):
+        return ()
+    return (
+        f"{target.title} is {NOT_RUN_HERE}: QEMU emulates no such board, and its firmware has not been on silicon. It "
+        "is compiled, linked and fitted; its score is that of the same C on this machine",
+    )
+
+
 def find_machine(target: Target) -> Machine:
     """Raises UnsupportedError where QEMU has no board like this target."""
-    firmware = firmware_facts(target)
-    machine = MACHINES.get((firmware.template, target.cpu.core))
+    machine, firmware = MACHINES.get(_kind(target)), firmware_facts(target)
     if machine is None:
-        known = ", ".join(f"{template} with {core}" for template, core in MACHINES)
+        known = ", ".join(f"{board} with {core}" for board, core in MACHINES)
         raise UnsupportedError(
-            f"QEMU emulates no board like {target.name}: {firmware.template} with {target.cpu.core}", f"known: {known}"
+            f"QEMU emulates no board like {target.name}: {' with '.join(_kind(target))}", f"known: {known}"
         )
-    return machine
+    if firmware.chip is None or firmware.uart is None:
+        return machine
+    # QEMU's serial ports of a chip are its UARTs, in order.
+    return replace(machine, serial=list(CHIPS[firmware.chip].uarts).index(firmware.uart))
+
+
+def _kind(target: Target) -> tuple[str, str]:
+    firmware = firmware_facts(target)
+    return firmware.chip or firmware.template, target.cpu.core
 
 
 @contextlib.contextmanager

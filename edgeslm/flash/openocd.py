@@ -111,20 +111,14 @@ def connect(image: FlashImage, asked: Asked) -> Iterator[OpenOcdBoard]:
     MissingToolError without OpenOCD, ConfigError for a script that it does not have, DeviceNotFoundError,
     UnfitDeviceError.
     """
-    script = image.facts.openocd
-    if script is None:
-        raise UnsupportedError(
-            f"{image.target.name} has no script of OpenOCD's: its target file lacks firmware.openocd",
-            f"--via {image.facts.flasher}",
-        )
-    if not PLAIN.fullmatch(script):  # OpenOCD makes a command of it, and a bundle may be a stranger's
-        raise ConfigError(f"firmware.openocd is no name of a script: {script!r}", "letters, digits and ./_+- alone")
+    scripts = _scripts(image)
     tool = find_tool(NAME, HINT)
     require_access(image)
     probe = _choose(image, asked)
     (asked.folder / IMAGE).write_bytes(image.content)
     log = asked.folder / "openocd.log"
-    command = [str(tool), *(word for port in PORTS for word in ("-c", port)), "-f", script]
+    command = [str(tool), *(word for port in PORTS for word in ("-c", port))]
+    command += [word for script in scripts for word in ("-f", script)]
     command += ["-c", f"adapter serial {{{probe.serial}}}"] if probe else []
     # In the folder to work in: a script is OpenOCD's own, or one by its whole path.
     with converse_with_tool(command, log, hint=HINT, cwd=asked.folder) as conversation:
@@ -132,9 +126,23 @@ def connect(image: FlashImage, asked: Asked) -> Iterator[OpenOcdBoard]:
         try:
             openocd.command("targets", START_S)
         except ConnectionLostError:
-            raise _not_found(image, script, _errors(log)) from None
+            raise _not_found(image, _errors(log)) from None
         require_chip(image, openocd.read_word)
         yield OpenOcdBoard(image, openocd, asked.folder, probe)
+
+
+def _scripts(image: FlashImage) -> list[str]:
+    """In order. OpenOCD makes a command of each, and a bundle may be a stranger's."""
+    scripts = (image.facts.openocd or "").split()
+    if not scripts:
+        raise UnsupportedError(
+            f"{image.target.name} has no script of OpenOCD's: its target file lacks firmware.openocd",
+            f"--via {image.facts.flasher}",
+        )
+    for script in scripts:
+        if not PLAIN.fullmatch(script):
+            raise ConfigError(f"firmware.openocd is no name of a script: {script!r}", "letters, digits and ./_+- alone")
+    return scripts
 
 
 def _choose(image: FlashImage, asked: Asked) -> Seen | None:
@@ -149,11 +157,11 @@ def _choose(image: FlashImage, asked: Asked) -> Seen | None:
     return None
 
 
-def _not_found(image: FlashImage, script: str, lines: list[str]) -> DeviceError | ConfigError:
+def _not_found(image: FlashImage, lines: list[str]) -> DeviceError | ConfigError:
     said = "\n".join(lines)
     if "Can't find" in said:
         return ConfigError(
-            f"openocd has no script {script}", "firmware.openocd of the target names another, or its path"
+            f"openocd has no script {image.facts.openocd}", "firmware.openocd of the target names another, or its path"
         )
     if any(word in said for word in FORBIDDEN):
         rules = [probe_rule(usb) for usb in image.facts.usb]

@@ -23,6 +23,7 @@ from edgeslm.errors import InternalError, ToolFailedError
 from edgeslm.fidelity.language_score import OpenEngine
 from edgeslm.firmware.image import STACK_BYTES, build_image
 from edgeslm.firmware.presets import presets_text
+from edgeslm.firmware.qemu import is_emulated
 from edgeslm.firmware.toolchain import find_compiler
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.quantize.constants import plan_constants
@@ -169,6 +170,7 @@ def _link(cache: StageCache, target: Target, variant: Variant, compiled: Compile
         compiler=image.compiler,
         digest=image.digest,
         presets=presets_text([target], variant),
+        emulated=is_emulated(target),
     )
 
 

@@ -22,6 +22,7 @@ from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.device.token_content import TokenContent
 from edgeslm.errors import EdgeslmError, InternalError
 from edgeslm.firmware.image import STACK_BYTES
+from edgeslm.firmware.qemu import not_run_here
 from edgeslm.planning import with_digest
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.stages.firmware_graph import BACKEND
@@ -100,7 +101,7 @@ def decide_encoder(
         scheme=chosen.name,
         choices=firmware_choices(checkpoint, chosen.name),
         reasons=reasons,
-        warnings=(),
+        warnings=not_run_here(target),
         lengths=(longest,),
         weight_bytes=budget.flash["weights"],
         resident_bytes=budget.ram_bytes,

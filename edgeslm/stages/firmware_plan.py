@@ -18,6 +18,7 @@ from edgeslm.cache import code_digest
 from edgeslm.decoder import Decoder
 from edgeslm.errors import InternalError, UnsupportedError, UnsupportedSchemeError
 from edgeslm.firmware.image import STACK_BYTES
+from edgeslm.firmware.qemu import not_run_here
 from edgeslm.firmware.wire import MOST_REQUEST
 from edgeslm.ir.graph import Graph
 from edgeslm.planning import DEFAULT_SCHEME, with_digest
@@ -40,7 +41,7 @@ SCHEMES = ("fp32", "int8", "int8-static", "int4")
 SHORTEST_CONTEXT = 32
 """Tokens: a hint proposes none below."""
 ROOMS = (
-    *(f"backends/{BACKEND}", "cost", "export", "firmware", "formats", "ir", "quantize", "tokenizer"),
+    *(f"backends/{BACKEND}", "chips", "cost", "export", "firmware", "formats", "ir", "quantize", "tokenizer"),
     *("decoder", "stages/firmware_graph", "stages/firmware_plan"),
 )
 """Whose code lays out memory."""
@@ -102,7 +103,7 @@ def decide_firmware(
         scheme=chosen.name,
         choices=choices,
         reasons=reasons,
-        warnings=(),
+        warnings=not_run_here(target),
         lengths=(context,),
         weight_bytes=flash["weights"],
         resident_bytes=budget.ram_bytes,

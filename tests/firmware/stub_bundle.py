@@ -23,6 +23,7 @@ from edgeslm.bundle.firmware import Built, write_firmware_bundle
 from edgeslm.digest import files_digest, json_digest
 from edgeslm.firmware.image import STACK_BYTES, build_image
 from edgeslm.firmware.presets import presets_text
+from edgeslm.firmware.qemu import is_emulated, not_run_here
 from edgeslm.target import load_target
 from edgeslm.tokenizer.read import read_specification
 from edgeslm.tokenizer.table import compile_table
@@ -88,7 +89,7 @@ def write_stub_bundle(target_name: str, folder: Path) -> Bundle:
         scheme="fp32",
         choices={},
         reasons=(),
-        warnings=(),
+        warnings=not_run_here(target),
         lengths=(CONTEXT,),
         weight_bytes=0,
         resident_bytes=0,
@@ -122,6 +123,7 @@ def write_stub_bundle(target_name: str, folder: Path) -> Bundle:
         compiler=image.compiler,
         digest=image.digest,
         presets=presets_text([target], choose_variant(target.cpu.isa)),
+        emulated=is_emulated(target),
     )
     return write_firmware_bundle(
         checkpoint, plan, target, compiled, fidelity, built, folder, below_gate=False, force=False

@@ -12,11 +12,18 @@ from typing import Any
 import pytest
 
 from edgeslm.bundle.inspect import inspect_bundle
-from edgeslm.errors import ConnectionLostError, DeviceError, DoesNotFitError, MissingToolError, ProbeTimeoutError
+from edgeslm.errors import (
+    ConnectionLostError,
+    DeviceError,
+    DoesNotFitError,
+    MissingToolError,
+    ProbeTimeoutError,
+    UnsupportedError,
+)
 from edgeslm.firmware.board import Board, Done, Token
 from edgeslm.firmware.emulate import emulated_board
 from edgeslm.firmware.image import build_image
-from edgeslm.firmware.qemu import MACHINES, emulated
+from edgeslm.firmware.qemu import MACHINES, emulated, find_machine, is_emulated, not_run_here
 from edgeslm.firmware.wire import Frame, Receiver
 from edgeslm.target import list_targets, load_target
 from edgeslm.template_folder import template_folder
@@ -228,10 +235,17 @@ def test_a_missing_compiler_is_named_with_its_package(tmp_path: Path, monkeypatc
     assert "apt install gcc-arm-none-eabi" in (caught.value.hint or "")
 
 
-def test_every_shipped_target_is_emulated_by_its_name() -> None:
-    for target in list_targets():
-        if target.firmware:
-            assert MACHINES[target.firmware.template, target.cpu.core].name == target.name
+def test_an_emulated_target_has_its_machines_name_and_the_others_say_so() -> None:
+    boards = [target for target in list_targets() if target.firmware]
+    emulated_names = {find_machine(target).name for target in boards if is_emulated(target)}
+    assert emulated_names == {machine.name for machine in MACHINES.values()}
+    for target in boards:
+        if is_emulated(target):
+            assert (find_machine(target).name, not_run_here(target)) == (target.name, ())
+        else:
+            assert "not run here" in not_run_here(target)[0]
+            with pytest.raises(UnsupportedError, match=f"QEMU emulates no board like {target.name}: "):
+                find_machine(target)
 
 
 def test_the_checked_in_presets_are_the_targets_facts() -> None:

@@ -85,7 +85,7 @@ def test_what_does_not_fit_says_by_how_much_and_what_would() -> None:
     assert hint.splitlines() == [
         "--context 96 makes the kv cache 120 KiB",
         "--context 256 --kv-cache int8 makes the kv cache 120 KiB",
-        "the smallest target that takes it as it is: mps3-an547",
+        "the smallest target that takes it as it is: nucleo-u575zi-q",
     ]
     for asked in ({"context": 96}, {"context": 256, "kv_cache": "int8"}):
         assert budget("netduinoplus2", **asked).fits

@@ -1,0 +1,36 @@
+/* STM32G0B1: ST RM0444; addresses 2.2.2, clocks of peripherals 5.4.13 to 5.4.16. Which USART and which pins are
+ * the target's facts. */
+#define EDGESLM_STM32_USART 2
+#define EDGESLM_STM32_GPIO 0x50000000u    /* port A */
+#define EDGESLM_STM32_GPIO_ON 0x40021034u /* RCC_IOPENR: port A is bit 0 */
+#define EDGESLM_STM32_RESET_HZ 16000000u  /* the internal oscillator, undivided */
+#define EDGESLM_UART_HZ EDGESLM_CLOCK_HZ  /* no bus divides */
+
+#define EDGESLM_APB_ON 0x4002103cu   /* RCC_APBENR1 */
+#define EDGESLM_APB_2_ON 0x40021040u /* RCC_APBENR2 */
+
+#if EDGESLM_UART == 1
+#define EDGESLM_USART 0x40013800u
+#define EDGESLM_USART_ON EDGESLM_APB_2_ON
+#define EDGESLM_USART_BIT 14u
+#elif EDGESLM_UART == 2
+#define EDGESLM_USART 0x40004400u
+#define EDGESLM_USART_ON EDGESLM_APB_ON
+#define EDGESLM_USART_BIT 17u
+#elif EDGESLM_UART == 3
+#define EDGESLM_USART 0x40004800u
+#define EDGESLM_USART_ON EDGESLM_APB_ON
+#define EDGESLM_USART_BIT 18u
+#elif EDGESLM_UART == 4
+#define EDGESLM_USART 0x40004c00u
+#define EDGESLM_USART_ON EDGESLM_APB_ON
+#define EDGESLM_USART_BIT 19u
+#elif EDGESLM_UART == 5
+#define EDGESLM_USART 0x40005000u
+#define EDGESLM_USART_ON EDGESLM_APB_ON
+#define EDGESLM_USART_BIT 8u
+#elif EDGESLM_UART == 6
+#define EDGESLM_USART 0x40013c00u
+#define EDGESLM_USART_ON EDGESLM_APB_ON
+#define EDGESLM_USART_BIT 9u
+#endif

@@ -1,0 +1,46 @@
+/* STM32H743: ST RM0433; addresses 2.3.2, clocks of peripherals 8.7.38 to 8.7.48. Which USART and which pins are
+ * the target's facts. */
+#define EDGESLM_STM32_USART 2
+#define EDGESLM_STM32_GPIO 0x58020000u    /* port A */
+#define EDGESLM_STM32_GPIO_ON 0x580244e0u /* RCC_AHB4ENR: port A is bit 0 */
+#define EDGESLM_STM32_RESET_HZ 64000000u  /* the internal oscillator, undivided */
+
+/* Both APBs get a quarter of the core's clock: AHB half of it, and they half of that. */
+#define EDGESLM_UART_HZ (EDGESLM_CLOCK_HZ / 4u)
+
+#define EDGESLM_APB1_ON 0x580244e8u /* RCC_APB1LENR */
+#define EDGESLM_APB2_ON 0x580244f0u /* RCC_APB2ENR */
+
+#if EDGESLM_UART == 1
+#define EDGESLM_USART 0x40011000u
+#define EDGESLM_USART_ON EDGESLM_APB2_ON
+#define EDGESLM_USART_BIT 4u
+#elif EDGESLM_UART == 2
+#define EDGESLM_USART 0x40004400u
+#define EDGESLM_USART_ON EDGESLM_APB1_ON
+#define EDGESLM_USART_BIT 17u
+#elif EDGESLM_UART == 3
+#define EDGESLM_USART 0x40004800u
+#define EDGESLM_USART_ON EDGESLM_APB1_ON
+#define EDGESLM_USART_BIT 18u
+#elif EDGESLM_UART == 4
+#define EDGESLM_USART 0x40004c00u
+#define EDGESLM_USART_ON EDGESLM_APB1_ON
+#define EDGESLM_USART_BIT 19u
+#elif EDGESLM_UART == 5
+#define EDGESLM_USART 0x40005000u
+#define EDGESLM_USART_ON EDGESLM_APB1_ON
+#define EDGESLM_USART_BIT 20u
+#elif EDGESLM_UART == 6
+#define EDGESLM_USART 0x40011400u
+#define EDGESLM_USART_ON EDGESLM_APB2_ON
+#define EDGESLM_USART_BIT 5u
+#elif EDGESLM_UART == 7
+#define EDGESLM_USART 0x40007800u
+#define EDGESLM_USART_ON EDGESLM_APB1_ON
+#define EDGESLM_USART_BIT 30u
+#elif EDGESLM_UART == 8
+#define EDGESLM_USART 0x40007c00u
+#define EDGESLM_USART_ON EDGESLM_APB1_ON
+#define EDGESLM_USART_BIT 31u
+#endif
