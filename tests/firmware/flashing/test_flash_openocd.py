@@ -138,6 +138,7 @@ def test_a_script_that_is_not_there_is_named(bundle: Path, tmp_path: Path) -> No
 def test_openocd_has_the_script_of_every_target() -> None:
     for target in list_targets():
         if target.firmware and target.firmware.openocd:
-            command = [NAME, "-c", f"puts [find {target.firmware.openocd}]", "-c", "shutdown"]
+            finds = [f"puts [find {script}]" for script in target.firmware.openocd.split()]
+            command = [NAME, *(word for one in [*finds, "shutdown"] for word in ("-c", one))]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{target.name}: {done.stderr}"
