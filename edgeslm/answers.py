@@ -5,17 +5,19 @@ A field is added, never renamed or removed, within one major version.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from edgeslm.artifacts import BuildReport
-from edgeslm.backends.cortexm.budget import FirmwareBudget
-from edgeslm.bundle.inspect import Inspection
 from edgeslm.bundle.manifest import Manifest, perplexity_part
-from edgeslm.cost.memory import Budget
-from edgeslm.pipeline import Decision
 from edgeslm.target import Target
+
+if TYPE_CHECKING:
+    from edgeslm.artifacts import BuildReport
+    from edgeslm.backends.cortexm.budget import FirmwareBudget
+    from edgeslm.bundle.inspect import Inspection
+    from edgeslm.cost.memory import Budget
+    from edgeslm.pipeline import Decision
 
 
 class _Answer(BaseModel):

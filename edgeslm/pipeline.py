@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeslm.artifacts import (
     BuildReport,
@@ -22,28 +23,24 @@ from edgeslm.artifacts import (
     Samples,
 )
 from edgeslm.backends import load_backend, missing_backends
-from edgeslm.backends.cortexm.budget import FirmwareBudget
-from edgeslm.backends.cortexm.host import find_host_compiler
 from edgeslm.bundle import linux, store
-from edgeslm.bundle.firmware import write_firmware_bundle
 from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
 from edgeslm.cost.memory import Budget
 from edgeslm.demos import find_demo
 from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
-from edgeslm.firmware.toolchain import find_compiler
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.planning import decide, find_converter, plan_budget
 from edgeslm.quantize.schemes import find_scheme
-from edgeslm.stages.firmware import FirmwareStages
-from edgeslm.stages.firmware_encoder import EncoderStages
-from edgeslm.stages.firmware_encoder_plan import decide_encoder
-from edgeslm.stages.firmware_plan import chosen_scheme, decide_firmware
 from edgeslm.stages.language import LanguageStages
 from edgeslm.stages.language_plan import decide_language, find_kv_cache
 from edgeslm.target import Target, load_target
 from edgeslm.versions import tool_versions
+
+# What builds for microcontrollers is imported where they are: it takes as long as all the rest.
+if TYPE_CHECKING:
+    from edgeslm.backends.cortexm.budget import FirmwareBudget
 
 Announce = Callable[[str, bool], contextlib.AbstractContextManager[None]]
 """Called as announce(stage, cached) around every stage: how a command line shows progress."""
@@ -117,11 +114,16 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
     asked = (request.scheme, request.backend, find_converter(request.converter))
     decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
     if target.is_firmware and checkpoint.decoder is None and checkpoint.tokenizer is not None:
+        from edgeslm.stages.firmware_encoder_plan import decide_encoder
+        from edgeslm.stages.firmware_plan import chosen_scheme
+
         chosen_scheme(target, *asked)  # what is wrong with the flags is said before the export
         onnx = export_stage(cache or StageCache(cache_folder(), _silent), checkpoint, lengths[-1:])
         found = decide_encoder(target, checkpoint, onnx, *asked)
         return decision(plan=found.plan, budget=found.budget)
     if target.is_firmware:
+        from edgeslm.stages.firmware_plan import decide_firmware
+
         if request.vendor_wheels:
             raise UnsupportedError(f"firmware for {target.name} has no Python packages", "leave out --vendor-wheels")
         keep = None
@@ -137,6 +139,8 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
 
 
 def _keep_budget(cache: StageCache, key: list[object], make: Callable[[], FirmwareBudget]) -> FirmwareBudget:
+    from edgeslm.backends.cortexm.budget import FirmwareBudget
+
     return cache.stage("memory", key, FirmwareBudget, lambda _: make())
 
 
@@ -194,6 +198,11 @@ def _build_language(request: BuildRequest, decision: Decision, cache: StageCache
 
 
 def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    from edgeslm.backends.cortexm.host import find_host_compiler
+    from edgeslm.bundle.firmware import write_firmware_bundle
+    from edgeslm.firmware.toolchain import find_compiler
+    from edgeslm.stages.firmware import FirmwareStages
+
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
     find_compiler()  # what is missing is said at once, not after the score
     find_host_compiler()
@@ -211,6 +220,11 @@ def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache
 
 
 def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    from edgeslm.backends.cortexm.host import find_host_compiler
+    from edgeslm.bundle.firmware import write_firmware_bundle
+    from edgeslm.firmware.toolchain import find_compiler
+    from edgeslm.stages.firmware_encoder import EncoderStages
+
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
     find_compiler()
     find_host_compiler()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from edgeslm.artifacts import Checkpoint, OnnxModel
+from edgeslm.cache import StageCache, cache_folder
 from tests.architectures import make_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +29,13 @@ settings.load_profile("edgeslm")
 
 DEVICES = {"tests/arm64/test_ssh_probe.py", "tests/arm64/test_deploy.py"}
 """Files whose tests share devices, which take two minutes to make ready."""
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays until the end. Lowering collects garbage each time, and would look at a million objects
+    of torch's and transformers' for a graph of one node."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,6 +83,16 @@ def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
         return made[family, model_class]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def exported(own_caches: None) -> Callable[[Checkpoint, tuple[int, ...]], OnnxModel]:
+    """exported(checkpoint, lengths) -> its graphs, by a build's own stage: one export, seven seconds of torch's, serves
+    all tests and the builds of all workers; not to be changed."""
+    from edgeslm.pipeline import export_stage
+
+    cache = StageCache(cache_folder(), lambda stage, cached: contextlib.nullcontext())
+    return lambda checkpoint, lengths: export_stage(cache, checkpoint, lengths)
 
 
 @dataclass(frozen=True)

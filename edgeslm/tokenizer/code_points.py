@@ -25,31 +25,39 @@ HANGUL: Final = range(0xAC00, 0xAC00 + 11172)
 """Syllables, which decompose by arithmetic."""
 _SEPARATOR = "\u0e01"  # THAI KO KAI: every map leaves it alone, and none gives it
 
-# Every code point that any version of Unicode has assigned or soon may, and then one that stands for each of the
-# uniform stretches behind them: unassigned planes, private use, the last two of each plane, which are no characters.
-_SAMPLES: Final = np.array(
-    sorted(
-        {*range(0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE1000)}
-        | {start + offset for start in range(0x40000, END, 0x10000) for offset in (0, 0x1000, 0xFFFE, 0xFFFF)}
-    ),
-    dtype=np.uint32,
-)
-_STARTS: Final[list[int]] = _SAMPLES.tolist()
-_ALL: Final = "".join(map(chr, _STARTS))
-
 Members = NDArray[np.bool_]
 """One truth for each sample."""
 
 
+@functools.cache
 def sample_starts() -> NDArray[np.uint32]:
-    """The code points asked about; each stands for those up to the next."""
-    return _SAMPLES
+    """The code points asked about; each stands for those up to the next.
+
+    Every code point that any version of Unicode has assigned or soon may, and then one for each of the uniform
+    stretches behind them: unassigned planes, private use, the last two of each plane, which are no characters.
+    """
+    stretches = {start + offset for start in range(0x40000, END, 0x10000) for offset in (0, 0x1000, 0xFFFE, 0xFFFF)}
+    behind = sorted({*range(0xE0000, 0xE1000)} | stretches)
+    return np.concatenate([np.arange(0xD800), np.arange(0xE000, 0x40000), np.array(behind)]).astype(np.uint32)
+
+
+@functools.cache
+def _starts() -> list[int]:
+    """The same as Python's numbers. Made where a table is asked for: most commands ask for none."""
+    starts: list[int] = sample_starts().tolist()
+    return starts
+
+
+@functools.cache
+def _all() -> str:
+    return "".join(map(chr, _starts()))
 
 
 def stop_of(sample: int) -> int:
     """The first code point that a sample does not stand for."""
-    place = bisect_right(_STARTS, sample)
-    return _STARTS[place] if place < len(_STARTS) else END
+    starts = _starts()
+    place = bisect_right(starts, sample)
+    return starts[place] if place < len(starts) else END
 
 
 @functools.cache
@@ -79,27 +87,26 @@ def members(source: SetSource) -> Members:
 def _without(pattern: str) -> str:
     from tokenizers import Regex, normalizers
 
-    text: str = normalizers.Replace(Regex(pattern), "").normalize_str(_ALL)
+    text: str = normalizers.Replace(Regex(pattern), "").normalize_str(_all())
     return text
 
 
-def _pieces(kind: str, *settings: object, text: str = _ALL) -> list[str]:
+def _pieces(kind: str, *settings: object, text: str | None = None) -> list[str]:
     from tokenizers import pre_tokenizers
 
     splitter: Any = getattr(pre_tokenizers, kind)(*settings)
-    return [piece for piece, _ in splitter.pre_tokenize_str(text)]
+    return [piece for piece, _ in splitter.pre_tokenize_str(_all() if text is None else text)]
 
 
 def _is_in(text: str) -> Members:
-    return np.isin(_SAMPLES, np.frombuffer(text.encode("utf-32-le"), np.uint32))
+    return np.isin(sample_starts(), np.frombuffer(text.encode("utf-32-le"), np.uint32))
 
 
 @functools.cache
 def mapped(source: MapSource) -> dict[int, str]:
     """Sample -> what it becomes, for those that do not stay as they are."""
-    return {
-        sample: became for sample, became in zip(_STARTS, _apply(source, _ALL), strict=True) if became != chr(sample)
-    }
+    asked = zip(_starts(), _all(), _apply(source, _all()), strict=True)
+    return {sample: became for sample, character, became in asked if became != character}
 
 
 def _apply(source: str, texts: Iterable[str]) -> list[str]:
@@ -164,7 +171,7 @@ def combining_classes() -> dict[int, int]:
     The library tells only which of two marks comes first, so each is set against one of every class that there is.
     """
     lowest, highest = chr(0x334), chr(0x345)  # of the classes 1 and 240, in every version of Unicode
-    plain = [cp for cp in _STARTS if cp not in mapped("NFD") and chr(cp) != _SEPARATOR]
+    plain = [cp for cp in _starts() if cp not in mapped("NFD") and chr(cp) != _SEPARATOR]
     after = _apply("NFD", (chr(cp) + lowest for cp in plain))
     before = _apply("NFD", (highest + chr(cp) for cp in plain))
     moved = [

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from edgeslm.api import build
 from edgeslm.backends import load_backend
 from tests.arm64.sshd import Device, arm64_device, host_device, host_problem, kept_folder, problem
 from tests.conftest import Answer
@@ -21,9 +22,7 @@ BundleOf = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="session")
-def bundle_of(
-    edgeslm: Callable[..., Answer], checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> BundleOf:
+def bundle_of(checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> BundleOf:
     """bundle_of(backend, target) -> a small model's bundle with its wheels; not to be changed."""
     made: dict[tuple[str, str], Path] = {}
 
@@ -32,12 +31,12 @@ def bundle_of(
             missing = load_backend(backend).missing()
             if missing:
                 pytest.skip(f"{backend}: {missing}")
-            options = ("--target", target, "--backend", backend, "--scheme", "fp32", "--vendor-wheels", "--json")
-            kept = str(kept_folder() / "ssh-builds")
             out = tmp_path_factory.mktemp(f"{backend}-{target}")
-            answer = edgeslm("build", *options, "--model", checkpoint_of("minilm"), "-o", out, EDGESLM_CACHE=kept)
-            assert answer.status == 0, answer.stderr
-            made[backend, target] = Path(answer.json["bundle"])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("EDGESLM_CACHE", str(kept_folder() / "ssh-builds"))
+                model = str(checkpoint_of("minilm"))
+                report = build(target, model, scheme="fp32", backend=backend, vendor_wheels=True, out=out)
+            made[backend, target] = report.bundle.path
         return made[backend, target]
 
     return make

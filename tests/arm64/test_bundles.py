@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeslm import api
 from edgeslm.backends import load_backend
 from tests.arm64.userland import problem, run_python
-from tests.conftest import Answer
 
 pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
@@ -51,16 +51,11 @@ Build = Callable[[str, str, str | Path], Path]
 
 
 @pytest.fixture
-def build(edgeslm: Callable[..., Answer], tmp_path: Path) -> Build:
+def build(tmp_path: Path) -> Build:
     """build(backend, scheme, model) -> the bundle for a Raspberry Pi 4."""
 
     def make(backend: str, scheme: str, model: str | Path) -> Path:
-        options = ("--target", "rpi4", "--backend", backend, "--scheme", scheme, "--model", model)
-        answer = edgeslm("build", *options, "-o", tmp_path, "--json")
-        assert answer.status == 0, answer.stderr
-        bundle = Path(answer.json["bundle"])
-        assert bundle.is_file()
-        return bundle
+        return api.build("rpi4", str(model), scheme=scheme, backend=backend, out=tmp_path).bundle.path
 
     return make
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edgeslm.api import build
 from edgeslm.backends import load_backend
 from tests.arm64.userland import problem, run_python
-from tests.conftest import ROOT, Answer
+from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared"
 STORIES = SHARED / "models" / "stories260k"
@@ -23,15 +23,13 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("backend", SITES)
-def test_the_golden_text(backend: str, edgeslm: Callable[..., Answer], tmp_path: Path) -> None:
+def test_the_golden_text(backend: str, tmp_path: Path) -> None:
     missing = load_backend(backend).missing()
     if missing:
         pytest.skip(f"{backend}: {missing}")
     golden = json.loads((STORIES / "golden_ids.json").read_text())
-    options = ("--target", "rpi4", "--backend", backend, "--scheme", "fp32", "--model", STORIES)
-    built = edgeslm("build", *options, "-o", tmp_path, "--json")
-    assert built.status == 0, built.stderr
+    bundle = build("rpi4", str(STORIES), scheme="fp32", backend=backend, out=tmp_path).bundle.path
     arguments = ["-m", "edgeslm_device", "run", "--prompt", "", "--max-tokens", str(len(golden) - 1), "--json"]
     env = {"EDGESLM_DEVICE_CACHE": str(tmp_path / "pi")}
-    said = run_python("cortex-a72", arguments, site=SITES[backend], env=env, path=[Path(built.json["bundle"])])
+    said = run_python("cortex-a72", arguments, site=SITES[backend], env=env, path=[bundle])
     assert json.loads(said.stdout)["generation"]["tokens"] == golden[1:]

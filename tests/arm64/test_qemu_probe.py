@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edgeslm.api import build
 from edgeslm.backends import load_backend
 from edgeslm.data_folder import data_folder
 from edgeslm.emulator.counts import read_counts
@@ -26,9 +27,7 @@ pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 
 @pytest.fixture(scope="module")
-def bundle_of(
-    edgeslm: Edgeslm, checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def bundle_of(checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     made: dict[str, Path] = {}
 
     def make(backend: str) -> Path:
@@ -36,14 +35,14 @@ def bundle_of(
         if missing:
             pytest.skip(f"{backend}: {missing}")
         if backend not in made:
-            folder = tmp_path_factory.mktemp("bundles")
-            options = ("--target", "rpi4", "--backend", backend, "--model", checkpoint_of("minilm"))
-            built = edgeslm("build", *options, "--scheme", "int8", "--allow-below-gate", "-o", folder, "--json")
-            assert built.status == 0, built.stderr
-            made[backend] = Path(built.json["bundle"])
+            made[backend] = int8_of(str(checkpoint_of("minilm")), backend, tmp_path_factory.mktemp("bundles"))
         return made[backend]
 
     return make
+
+
+def int8_of(model: str, backend: str, out: Path) -> Path:
+    return build("rpi4", model, scheme="int8", backend=backend, allow_below_gate=True, out=out).bundle.path
 
 
 def probe(edgeslm: Edgeslm, bundle: Path, kept: Path, *options: str | Path, **env: str) -> ProbeReport:
@@ -168,11 +167,9 @@ def test_a_language_model_s_instructions_per_token(edgeslm: Edgeslm, tmp_path: P
     missing = load_backend("tflite").missing()
     if missing:
         pytest.skip(f"tflite: {missing}")
-    options = ("--target", "rpi4", "--backend", "tflite", "--scheme", "int8", "--model", STORIES)
-    built = edgeslm("build", *options, "--allow-below-gate", "-o", tmp_path, "--json")
-    assert built.status == 0, built.stderr
     kept = tmp_path / "r.json"
-    done = edgeslm("probe", built.json["bundle"], "--via", "qemu", "--length", "32", "-o", kept, "--json")
+    bundle = int8_of(str(STORIES), "tflite", tmp_path)
+    done = edgeslm("probe", bundle, "--via", "qemu", "--length", "32", "-o", kept, "--json")
     assert done.status == 0, done.stderr
     report = ProbeReport.model_validate_json(done.stdout)
     assert (report.complete, report.missing, report.lengths) == (True, (), ())

@@ -7,17 +7,17 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgeslm.api import build
 from edgeslm.bundle.requirements import pip_platform_flags
 from edgeslm.emulator.command import emulated_python
 from edgeslm.emulator.userland import debian_userland
 from tests.arm64.userland import PYTHON, problem, site_folder
-from tests.conftest import ROOT, Answer
+from tests.conftest import ROOT
 
 STORIES = ROOT.parent / "shared" / "models" / "stories260k"
 
@@ -27,14 +27,11 @@ pytestmark = [
 ]
 
 
-def test_the_golden_text_over_http(edgeslm: Callable[..., Answer], tmp_path: Path) -> None:
+def test_the_golden_text_over_http(tmp_path: Path) -> None:
     openai: Any = pytest.importorskip("openai")
     tokenizers: Any = pytest.importorskip("tokenizers")
     pytest.importorskip("ai_edge_litert")
-    options = ("--target", "rpi4", "--backend", "tflite", "--scheme", "fp32", "--model", STORIES)
-    built = edgeslm("build", *options, "-o", tmp_path, "--json")
-    assert built.status == 0, built.stderr
-    bundle = Path(built.json["bundle"])
+    bundle = build("rpi4", str(STORIES), scheme="fp32", backend="tflite", out=tmp_path).bundle.path
     with zipfile.ZipFile(bundle) as opened:
         opened.extract("requirements-serve.txt", tmp_path)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]

@@ -14,7 +14,6 @@ from edgeslm.backends import load_backend
 from edgeslm.backends.tflite.lowering import signature_names
 from edgeslm.backends.tflite.parity import random_inputs
 from edgeslm.export.checkpoint import length_buckets, open_checkpoint
-from edgeslm.export.onnx_export import export_onnx
 from edgeslm.formats.tflite import read_tflite
 from tests.architectures import WORDS
 
@@ -27,10 +26,13 @@ CLOSE = 1e-5
 
 @pytest.fixture(scope="module", params=["minilm", "albert", "switch"])
 def both(
-    request: pytest.FixtureRequest, checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    checkpoint_of: Callable[..., Path],
+    exported: Callable[..., OnnxModel],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[OnnxModel, dict[Converter, LoweredModel]]:
     checkpoint = open_checkpoint(str(checkpoint_of(request.param)))
-    onnx = export_onnx(checkpoint, length_buckets(checkpoint, None), tmp_path_factory.mktemp("onnx"))
+    onnx = exported(checkpoint, length_buckets(checkpoint, None))
     lowered = {name: tflite.lower(onnx, tmp_path_factory.mktemp(name), name) for name in CONVERTERS}
     return onnx, lowered
 

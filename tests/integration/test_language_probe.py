@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeslm.api import build
 from edgeslm.backends import load_backend
 from edgeslm.probe.page.figures import show
 from edgeslm.probe.report import ProbeReport
@@ -24,14 +25,13 @@ pytestmark = pytest.mark.skipif(not STORIES.is_dir(), reason=f"needs {STORIES}")
 
 
 @pytest.fixture(scope="module", params=["tflite", "openvino"])
-def bundle(request: pytest.FixtureRequest, edgeslm: Edgeslm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     missing = load_backend(request.param).missing()
     if missing:
         pytest.skip(f"{request.param}: {missing}")
-    options = ("--target", "linux-x86_64", "--backend", request.param, "--model", STORIES, "--scheme", "int8")
-    built = edgeslm("build", *options, "--allow-below-gate", "-o", tmp_path_factory.mktemp("bundles"), "--json")
-    assert built.status == 0, built.stderr
-    return Path(built.json["bundle"])
+    out = tmp_path_factory.mktemp("bundles")
+    report = build("linux-x86_64", str(STORIES), scheme="int8", backend=request.param, allow_below_gate=True, out=out)
+    return report.bundle.path
 
 
 @pytest.fixture(scope="module")

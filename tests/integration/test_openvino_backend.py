@@ -26,7 +26,6 @@ from edgeslm.artifacts import (
 from edgeslm.backends import load_backend
 from edgeslm.errors import InternalError, UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
-from edgeslm.export.onnx_export import export_onnx
 from edgeslm.export.reference import reference_outputs
 from edgeslm.fidelity.samples import tokenize_texts
 from edgeslm.fidelity.score import Scores, score_model
@@ -73,13 +72,15 @@ def random_texts(folder: Path, seed: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lower(checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Lowered]:
+def lower(
+    checkpoint_of: Callable[..., Path], exported: Callable[..., OnnxModel], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Lowered]:
     def make(family: str) -> Lowered:
         def folder(name: str) -> Path:
             return tmp_path_factory.mktemp(f"{family}-{name}")
 
         checkpoint = open_checkpoint(str(checkpoint_of(family)))
-        onnx = export_onnx(checkpoint, (16, 32, 64), folder("onnx"))
+        onnx = exported(checkpoint, (16, 32, 64))
         lowered = openvino.lower(onnx, folder("lowered"))
         calibration, scoring = (
             tokenize_texts(checkpoint, onnx, texts, folder("samples"))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeslm.api import build
 from edgeslm.backends import load_backend
 from edgeslm.bundle.manifest import FilePart, parse_manifest
 from edgeslm.digest import file_digest
@@ -24,9 +25,7 @@ Edgeslm = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def bundle_of(
-    edgeslm: Edgeslm, checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Path]:
+def bundle_of(checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """bundle_of("tflite", target) -> a small sentence encoder in int8; made once, not to be changed."""
     made: dict[tuple[str, str], Path] = {}
 
@@ -35,11 +34,9 @@ def bundle_of(
         if missing:
             pytest.skip(f"{backend}: {missing}")
         if (backend, target) not in made:
-            folder = tmp_path_factory.mktemp("bundles")
-            options = ("--target", target, "--backend", backend, "--model", checkpoint_of("minilm"), "--scheme", "int8")
-            built = edgeslm("build", *options, "--allow-below-gate", "-o", folder, "--json")
-            assert built.status == 0, built.stderr
-            made[backend, target] = Path(built.json["bundle"])
+            model, out = str(checkpoint_of("minilm")), tmp_path_factory.mktemp("bundles")
+            report = build(target, model, scheme="int8", backend=backend, allow_below_gate=True, out=out)
+            made[backend, target] = report.bundle.path
         return made[backend, target]
 
     return make

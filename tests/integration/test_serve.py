@@ -30,6 +30,7 @@ pytest.importorskip("openai")
 
 import openai
 
+from edgeslm.api import build
 from edgeslm.device import Model
 from tests.conftest import ROOT, Answer
 from tests.unit.device_bundles import TinyModel, members, write_file, write_folder
@@ -100,12 +101,11 @@ def serving(*command: str | Path, path: Path = ROOT, **env: str) -> Iterator[Ser
 
 
 @pytest.fixture(scope="module")
-def bundle(edgeslm: Callable[..., Answer], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """stories260k as int8, with a chat template put into it: the build itself is the language journeys'."""
     folder = tmp_path_factory.mktemp("stories")
-    built = edgeslm("build", "-t", "rpi4", "-m", STORIES, "-s", "int8", "--eval", STORIES_TEXT, "--json", "-o", folder)
-    assert built.status == 0, built.stderr
-    with zipfile.ZipFile(built.json["bundle"]) as opened:
+    built = build("rpi4", str(STORIES), scheme="int8", eval=STORIES_TEXT, out=folder)
+    with zipfile.ZipFile(built.bundle.path) as opened:
         files = {name: opened.read(name) for name in opened.namelist()}
     name = "tokenizer/chat_template.jinja"
     files[name] = TEMPLATE.encode()

@@ -35,13 +35,27 @@ from edgeslm.ir.passes import fuse
 from tests.architectures import write_sentence_modules
 
 Make = Callable[..., Path]
+Exported = Callable[[Checkpoint, tuple[int, ...]], OnnxModel]
+Graphs = Callable[..., tuple[Checkpoint, OnnxModel]]
 POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "lasttoken", "weightedmean")
 
 
 def export(source: str, out: Path) -> tuple[Checkpoint, OnnxModel]:
+    """Exported anew."""
     checkpoint = open_checkpoint(source)
     out.mkdir()
     return checkpoint, export_onnx(checkpoint, length_buckets(checkpoint, None), out)
+
+
+@pytest.fixture
+def graphs_of(checkpoint_of: Make, exported: Exported) -> Graphs:
+    """graphs_of(family, model_class) -> that small checkpoint and its graphs; they may serve other tests as well."""
+
+    def find(family: str, model_class: str | None = None) -> tuple[Checkpoint, OnnxModel]:
+        checkpoint = open_checkpoint(str(checkpoint_of(family, model_class)))
+        return checkpoint, exported(checkpoint, length_buckets(checkpoint, None))
+
+    return find
 
 
 def ask(path: Path, feed: dict[str, NDArray[Any]]) -> NDArray[Any]:
@@ -81,8 +95,8 @@ def pytorch(checkpoint: Checkpoint, tokens: int) -> NDArray[Any]:
         ("switch", None),
     ],
 )
-def test_padding_changes_nothing(checkpoint_of: Make, tmp_path: Path, family: str, model_class: str | None) -> None:
-    checkpoint, onnx = export(str(checkpoint_of(family, model_class)), tmp_path / "onnx")
+def test_padding_changes_nothing(graphs_of: Graphs, family: str, model_class: str | None) -> None:
+    checkpoint, onnx = graphs_of(family, model_class)
     assert onnx.lengths == (16, 32, 64)
     assert all(spec.dtype == "int32" for spec in onnx.inputs)
     for tokens in (2, 3, 11, 16):
@@ -119,8 +133,8 @@ def assert_refused(onnx: OnnxModel) -> None:
         import_onnx(load_onnx(onnx.path(0)).graph, "cortexm", onnx.parameter_of)
 
 
-def test_a_family_of_one_length_is_built_for_that(checkpoint_of: Make, tmp_path: Path) -> None:
-    _, onnx = export(str(checkpoint_of("funnel")), tmp_path / "onnx")
+def test_a_family_of_one_length_is_built_for_that(graphs_of: Graphs) -> None:
+    _, onnx = graphs_of("funnel")
     assert onnx.lengths == (64,)
     assert onnx.is_fixed
     assert onnx.inputs[0].shape == (1, -1)
@@ -134,8 +148,8 @@ def test_what_cannot_be_exported_is_named_with_its_layer(checkpoint_of: Make, tm
     assert "modeling_reformer.py" in caught.value.node
 
 
-def test_constants_carry_the_checkpoints_names(checkpoint_of: Make, tmp_path: Path) -> None:
-    checkpoint, onnx = export(str(checkpoint_of("minilm")), tmp_path / "onnx")
+def test_constants_carry_the_checkpoints_names(graphs_of: Graphs) -> None:
+    checkpoint, onnx = graphs_of("minilm")
     index = WeightIndex.of(onnx)
     matrices = [p for p in checkpoint.parameters if p.role != "other"]
     assert {p.name for p in matrices} <= set(index.parameters)
@@ -152,8 +166,8 @@ def test_the_same_checkpoint_gives_the_same_bytes(checkpoint_of: Make, tmp_path:
     assert export(source, tmp_path / "a")[1].digest == export(source, tmp_path / "b")[1].digest
 
 
-def test_weights_are_stored_once_for_all_lengths(checkpoint_of: Make, tmp_path: Path) -> None:
-    checkpoint, onnx = export(str(checkpoint_of("tinybert")), tmp_path / "onnx")
+def test_weights_are_stored_once_for_all_lengths(graphs_of: Graphs) -> None:
+    checkpoint, onnx = graphs_of("tinybert")
     graphs = [onnx.path(length).stat().st_size for length in onnx.files]
     assert max(graphs) < 200_000
     used = sum(p.elements for p in checkpoint.parameters) * 4

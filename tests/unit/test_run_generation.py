@@ -54,7 +54,7 @@ def launch(request: pytest.FixtureRequest) -> Launch:
         command = [sys.executable, *(["-c", FAKED] if ours else ["-m", "edgeslm_device"]), "run", str(path)]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen}
         search = str(ROOT if ours else path)
-        environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+        environment = {**os.environ, "PYTHONPATH": search, "PYTHONUTF8": "1"}
         cwd = ROOT if ours else path.parent
         return subprocess.Popen([*command, *arguments], env=environment, cwd=cwd, preexec_fn=hear_ctrl_c, **streams)
 
