@@ -22,8 +22,14 @@ static int start_pll(void) {
   return 1;
 }
 
+static uint32_t clock_hz;
+
+uint32_t edgeslm_clock_hz(void) { return clock_hz; }
+
 void edgeslm_board_start(void) {
-  uint32_t clock = start_pll() ? 84000000u : 16000000u;
+  int locked = start_pll();
+  uint32_t clock = locked ? 84000000u : 16000000u; /* the USART's */
+  clock_hz = locked ? 168000000u : 16000000u;
   CLOCKS[PORTS_ON] |= EDGESLM_PORT_ENABLE;
   CLOCKS[APB2_ON] |= EDGESLM_USART_ENABLE;
   PORT[MODE] = (PORT[MODE] & ~(0xfu << 2u * EDGESLM_PINS)) | 0xau << 2u * EDGESLM_PINS;
