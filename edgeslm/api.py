@@ -121,7 +121,8 @@ def measure(
     calibration: Sequence[ProbeReport] = (),
     keep: bool = False,
 ) -> ProbeReport:
-    """`edgeslm probe` on one device: "local", "qemu", or "ssh://user@host:port" with the keys and hosts that ssh knows.
+    """`edgeslm probe` on one device: "local", "qemu", "serial:/dev/ttyACM0" for firmware, or "ssh://user@host:port"
+    with the keys and hosts that ssh knows.
 
     Raises ProbeTimeoutError, ConnectionLostError and their kin; the command line keeps what was measured until then.
     """

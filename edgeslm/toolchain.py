@@ -115,6 +115,10 @@ class Conversation:
         assert process.stdout is not None
         self._stdin, self._stdout = process.stdin, process.stdout
 
+    def fileno(self) -> int:
+        """Of what the tool writes, to wait for it beside other things."""
+        return self._stdout.fileno()
+
     def write(self, content: bytes) -> None:
         """Raises BrokenPipeError where the tool has ended."""
         self._stdin.write(content)

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, compare, deploy, doctor, flash, inspect, plan, probe, run, serve, targets
+from edgeslm.cli import build, compare, deploy, doctor, flash, inspect, monitor, plan, probe, run, serve, targets
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -40,6 +40,7 @@ for command in (
     run.run,
     serve.serve,
     probe.probe,
+    monitor.monitor,
     compare.compare,
     deploy.deploy,
     flash.flash,

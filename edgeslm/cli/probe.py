@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     default=("local",),
     show_default=True,
     help="local (this machine), qemu (an emulated arm64 core: instructions instead of times), or "
-    "ssh://[user@]host[:port]; several ssh:// at once with more than one --via.",
+    "ssh://[user@]host[:port]; several ssh:// at once with more than one --via. Of firmware: qemu (the emulated "
+    "board), or serial:PORT[:BAUD].",
 )
 @click.option(
     "--runs",

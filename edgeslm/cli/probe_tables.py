@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeslm.cli.console import print_table, printable
-from edgeslm.cli.probe_firmware import print_positions
+from edgeslm.cli.probe_firmware import counter_text, print_cycles, print_positions
 from edgeslm.cli.probe_language import print_language
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeslm.probe.report import ProbeReport
+    from edgeslm.probe.report import LayerPart, ProbeReport
     from edgeslm.probe.run import Outcome
 
 SHOWN_LAYERS = 8
@@ -27,12 +27,16 @@ def print_report(report: ProbeReport) -> None:
     incomplete = f"   INCOMPLETE: {printable(report.problem.splitlines()[0])}" if report.problem else ""
     click.echo(click.style(printable(title), bold=True) + incomplete)
     if report.language:
-        print_language(report.language, report.emulated)
+        if report.emulated or report.latency_ms:
+            print_language(report.language, report.emulated)
         if report.firmware:
             print_positions(report.firmware)
         click.echo()
     elif report.lengths:
-        (_print_counts if report.emulated else _print_latencies)(report)
+        if report.firmware and not report.emulated:
+            print_cycles(report.lengths)
+        else:
+            (_print_counts if report.emulated else _print_latencies)(report)
         click.echo()
     print_table(None, [[name, printable(value)] for name, value in _facts(report) if value])
     if report.estimate is not None:
@@ -125,6 +129,7 @@ def _facts(report: ProbeReport) -> list[tuple[str, str]]:
         ("throughput", throughput),
         ("memory", _memory(report)),
         ("energy", joules or f"not measured: {energy.why_not}"),
+        ("counter", counter_text(report.firmware) if report.firmware else ""),
         ("device", f"{device.cpu or device.machine}, {device.cores} cores{clock}{heat}"),
         ("runtime", f"{report.runtime.name} {report.runtime.version or ''}, {_threads(report.runtime.threads)}"),
     ]
@@ -164,20 +169,24 @@ def _print_estimate(report: ProbeReport) -> None:
 def _print_layers(report: ProbeReport) -> None:
     profile = report.profile
     assert profile is not None
-    what = "instructions go" if report.emulated else "time goes"
+    what = "instructions go" if report.emulated else "cycles go" if report.firmware else "time goes"
     click.echo()
     click.echo(f"Where the {what}" + (f", at {profile.tokens} tokens" if profile.tokens else ""))
     # A board's marks cost nothing that counts; a runtime's profiler does, so that its sums are not shown.
     exact = report.firmware is not None
     rows = [
-        [f"{layer.share:.1%}", *([f"{layer.instructions or 0:,.0f}"] * exact), printable(layer.layer)]
+        [f"{layer.share:.1%}", *([f"{_count(layer):,.0f}"] * exact), printable(layer.layer)]
         for layer in profile.layers[:SHOWN_LAYERS]
     ]
     rest = profile.layers[SHOWN_LAYERS:]
     if rest:
-        counts = [f"{sum(layer.instructions or 0 for layer in rest):,.0f}"] * exact
+        counts = [f"{sum(map(_count, rest)):,.0f}"] * exact
         rows.append([f"{sum(layer.share for layer in rest):.1%}", *counts, f"{len(rest)} more"])
     print_table(None, rows, right={0, 1} if exact else {0})
+
+
+def _count(layer: LayerPart) -> float:
+    return layer.instructions or layer.cycles or 0
 
 
 def _tokens(tokens: int | None) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="F",
               help="A file with a text per line; for a plain module an .npz with its inputs.")  # fmt: skip
 @click.option("--via", default="local", metavar="WAY", show_default=True,
-              help="local (this machine), or qemu (firmware on its emulated board).")  # fmt: skip
+              help="local (this machine); for firmware qemu (its emulated board), or serial:PORT[:BAUD].")  # fmt: skip
 @prompt_options
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="Threads to compute with.")  # fmt: skip
@@ -39,8 +39,8 @@ def run(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Run a bundle here: embedding, class scores, fill-mask, or the answer to a prompt. Firmware runs on an emulated
-    board, with --via qemu.
+    """Run a bundle here: embedding, class scores, fill-mask, or the answer to a prompt. Firmware runs on its board at a
+    serial port, or on an emulated one (--via).
 
     BUNDLE is a bundle's file or the folder it was unpacked to. Without --text and --file it reads texts from stdin,
     one per line. A language model reads its prompt from stdin without --prompt; with --chat on a terminal it converses.
@@ -55,11 +55,11 @@ def run(
         if firmware.model.language is None:
             if prompt is not None or options:
                 raise ConfigError(f"{firmware.name} does {firmware.task}: it takes no prompt", "--text '…'")
-            run_encoder(firmware, bundle, _given_texts(texts, file), as_json)
+            run_encoder(firmware, bundle, via, _given_texts(texts, file), as_json)
             return
         if texts or file is not None:
             raise ConfigError("firmware generates text: --text and --file are for other bundles", "--prompt '…'")
-        run_firmware(firmware, bundle, prompt, options, as_json)
+        run_firmware(firmware, bundle, via, prompt, options, as_json)
         return
     with errors_of_the_device(), Model.open(bundle, threads=threads) as model:
         require_fitting_options(model, bool(texts), file is not None, prompt is not None, options)

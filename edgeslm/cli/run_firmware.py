@@ -1,4 +1,4 @@
-"""The part of `edgeslm run` that is for firmware: the answer of an emulated board."""
+"""The part of `edgeslm run` that is for firmware: the answer of a board, on a serial port or emulated."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ OFFERED = ("max_tokens", "temperature", "seed")
 """Options of a prompt that a board knows."""
 MAX_TOKENS = 256
 INTERRUPTED = 130
+WAYS = "--via qemu runs it on the emulated board, --via serial:/dev/ttyACM0 on the one at that port"
 
 
 def firmware_manifest(bundle: Path, via: str) -> Manifest | None:
@@ -33,9 +34,10 @@ def firmware_manifest(bundle: Path, via: str) -> Manifest | None:
     """
     from edgeslm.bundle.inspect import inspect_bundle
     from edgeslm.errors import BundleError, ConfigError, UnsupportedError
+    from edgeslm.firmware.open_board import is_way_to_a_board
 
-    if via not in {"local", "qemu"}:
-        raise ConfigError(f"--via {via} is no way to run a bundle", "local, or qemu for firmware")
+    if via != "local" and not is_way_to_a_board(via):
+        raise ConfigError(f"--via {via} is no way to run a bundle", "local; for firmware qemu, or serial:/dev/ttyACM0")
     try:
         manifest = _manifest(bundle)
     except BundleError:
@@ -44,11 +46,11 @@ def firmware_manifest(bundle: Path, via: str) -> Manifest | None:
         raise
     title = manifest.target.title
     if manifest.firmware is None:
-        if via == "qemu":
-            raise UnsupportedError(f"--via qemu runs firmware; this bundle was built for {title}", "leave out --via")
+        if via != "local":
+            raise UnsupportedError(f"--via {via} is for firmware; this bundle was built for {title}", "leave out --via")
         return None
     if via == "local":
-        raise UnsupportedError(f"this bundle is firmware for {title}", "--via qemu runs it on the emulated board")
+        raise UnsupportedError(f"this bundle is firmware for {title}", WAYS)
     return inspect_bundle(bundle).manifest
 
 
@@ -61,7 +63,7 @@ def reject_firmware(bundle: Path) -> None:
         if manifest.firmware is not None:
             raise UnsupportedError(
                 f"this bundle is firmware for {manifest.target.title}: it answers on a serial line, not over HTTP",
-                "edgeslm run --via qemu runs it on the emulated board",
+                f"edgeslm run: {WAYS}",
             )
 
 
@@ -74,12 +76,12 @@ def _manifest(bundle: Path) -> Manifest:
 
 
 def run_firmware(
-    manifest: Manifest, bundle: Path, prompt: str | None, options: dict[PromptOption, Any], as_json: bool
+    manifest: Manifest, bundle: Path, via: str, prompt: str | None, options: dict[PromptOption, Any], as_json: bool
 ) -> None:
     """Stream the board's answer; ends the command with status 130 where Ctrl-C ended it."""
     from edgeslm.device.terminal import read_prompt
     from edgeslm.errors import ConfigError
-    from edgeslm.firmware.emulate import emulated_board
+    from edgeslm.firmware.open_board import open_board
 
     foreign = [option.flag for option in options if option.name not in OFFERED]
     if foreign:
@@ -91,7 +93,7 @@ def run_firmware(
     if most < 1 or not 0 <= temperature < 65536 or given.get("seed", 0) < 0:
         raise ConfigError("--max-tokens is at least 1, --temperature from 0 to 65535, --seed from 0")
     asked = read_prompt() if prompt is None else prompt
-    with emulated_board(bundle, manifest) as board:
+    with open_board(bundle, manifest, via) as board:
         board.set_options(most, temperature, given.get("seed", 0))
         text, tokens, done = _stream(board, asked, silent=as_json)
     if as_json:
@@ -110,20 +112,20 @@ def run_firmware(
         sys.exit(INTERRUPTED)
 
 
-def run_encoder(manifest: Manifest, bundle: Path, texts: list[str], as_json: bool) -> None:
-    """An encoder's answers, computed by the emulated board. The bundle's tokenizer tells where tokens are in a text."""
+def run_encoder(manifest: Manifest, bundle: Path, via: str, texts: list[str], as_json: bool) -> None:
+    """An encoder's answers, computed by the board. The bundle's tokenizer tells where tokens are in a text."""
     from edgeslm.cli.device_errors import errors_of_the_device
     from edgeslm.cli.run_texts import show_texts
     from edgeslm.device.model import LITERAL_MASK, Model
     from edgeslm.device.runner import Runner
     from edgeslm.device.tokenizer import Tokenizer
-    from edgeslm.firmware.emulate import emulated_board
     from edgeslm.firmware.encoder_board import BoardEncoder
+    from edgeslm.firmware.open_board import open_board
     from edgeslm.formats.archive import open_archive
 
     part = manifest.tokenizer
     assert part is not None  # what takes text has one
-    with errors_of_the_device(), emulated_board(bundle, manifest) as board:
+    with errors_of_the_device(), open_board(bundle, manifest, via) as board:
         with open_archive(bundle) as archive:
             content = archive.read(part.file, manifest.files[part.file].bytes)
         tokenizer = Tokenizer(content, part.max_length, part.mask_token)

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from edgeslm.errors import ConfigError, ConnectionLostError, DeviceError, ProbeTimeoutError
-from edgeslm.firmware.wire import BEGIN, END, MOST_REQUEST, Frame, Receiver, request
+from edgeslm.firmware.wire import BEGIN, END, MOST_NUMBER, MOST_REQUEST, Frame, Receiver, request
 
 PROTOCOL = 2
-"""2 added the image's digest to what a board says of itself."""
 NO_TOKEN = 0xFFFFFFFF
 INTERRUPT = b"\x03"
-TRIES = 3
-"""A request that is not answered is sent again: bytes are lost where nobody listened yet."""
-ASK_S = 5.0
-"""A board answers `H` at once, an emulated one on a busy machine almost so."""
+PATIENCE_S = (1.0, 2.0, 4.0, 8.0)
+"""For the first frame of an answer, try by try. A board that is idle says at once that it has a request, an emulated
+one on a busy machine almost so; bytes are lost where nobody listened yet."""
+QUIET_S = 5.0
+"""An answer that pauses for so long may have lost its end: a board that has nothing to do says what it is."""
+PAUSE_S = 0.9
+"""No board pauses for so long in the middle of a frame: what still wants bytes then is none."""
 START_S = 20.0
-LINE_END, GREETING_END = b"\r\n", b"> "
-"""What protocol/terminal.c shows a person when the board has started."""
+GREETING_END = b"> "
+"""What protocol/terminal.c shows a person when the board has started, at its end."""
+GREETING = re.compile(rb", [^\r\n]+\r\n> $")
+"""The same, with the end of the line before it, which has the scheme."""
 MOST_ANSWER = 4096
 """No answer is longer; a damaged length is not waited for."""
 MOST_READS = 64
 """A board that never ends to send is not waited for."""
+CABLE = "a shorter cable, a common ground, another adapter; then ask again"
 Reason = Literal["stop", "length", "context", "interrupted"]
 REASONS: tuple[Reason, ...] = ("stop", "length", "context", "interrupted")
+EMULATED = 256
+"""Added to the counter of a board that no silicon runs."""
 TICK_SOURCES = {1: "DWT", 2: "PMU", 3: "SysTick", 4: "none"}
 
 
@@ -42,8 +52,8 @@ class Line(Protocol):
 
 @dataclass(frozen=True)
 class Hello:
-    """What a board says of itself. `ticks`: the counter it measures by. `image`: the first 16 digits of the digest of
-    its image, zeros where it was built by CMake."""
+    """What a board says of itself. `ticks`: the counter it measures by, which counts the core's clock. `image`: the
+    first 16 digits of the digest of its image, zeros where it was built by CMake."""
 
     name: str
     most_payload: int
@@ -54,6 +64,8 @@ class Hello:
     stack_bytes: int
     arena_bytes: int
     cache_bytes: int
+    clock_hz: int  # what the board runs at, by its own start-up; 0 where it does not know
+    emulated: bool  # no silicon: ticks are no times
     image: str
 
 
@@ -113,7 +125,11 @@ class EncodedText:
 
 class Board:
     """`limit_s`: what a board may take for one frame of an answer. `starts`: it is being started, and will say so; what
-    is sent before may be lost."""
+    is sent before may be lost.
+
+    Every request has a number, which its answer repeats: what the wire doubled, or brought late, answers nothing else.
+    A request that the board does not confirm is sent again with the same number, and is carried out once.
+    """
 
     def __init__(self, line: Line, name: str, *, limit_s: float = 60.0, starts: bool = False) -> None:
         self._line = line
@@ -121,6 +137,10 @@ class Board:
         self._limit_s = limit_s
         self._receiver = Receiver(MOST_ANSWER)
         self._came: list[Frame] = []
+        self._number = self._count = 0
+        self._heard_at = time.monotonic()
+        self._under_way = False
+        self._interrupted = False
         if starts:
             self._await_greeting()
         self.hello = self._ask_hello()
@@ -128,7 +148,7 @@ class Board:
     def set_options(self, most_tokens: int, temperature: float = 0.0, seed: int = 0) -> None:
         """They hold for all answers from now on."""
         asked = request("O", min(most_tokens, NO_TOKEN), min(round(temperature * 65536), NO_TOKEN), seed & NO_TOKEN)
-        if self._ask(asked, "o", self._limit_s).payload != asked.payload:
+        if self._ask("O", asked.payload, "o").payload != asked.payload:
             raise DeviceError(f"{self._name} took other options than it was given", "reset it")
 
     def answer(self, prompt: str) -> Iterator[Token | Done]:
@@ -143,22 +163,20 @@ class Board:
                 f"the prompt has {len(content):,} bytes; {self._name} takes {self.hello.most_payload:,}",
                 "a shorter prompt",
             )
-        self._forget()
-        self._send(Frame("P", content))
+        self._begin("P", content, "answering")
         expected = 0
         while True:
-            frame = self._next(self._limit_s, "answering")
-            if frame.type == "t":
-                index, token = frame.words(2)
-                self._require_in_order(index, expected)
-                held = token == NO_TOKEN
-                expected += not held
-                yield Token(index, None if held else token, frame.text(2))
-            elif frame.type == "d":
-                done = _done(frame)
+            frame = self._next("answering", "td")
+            if frame.type == "d":
+                done = self._end(frame)
                 self._require_in_order(done.tokens, expected)
                 yield done
                 return
+            index, token = frame.words(2)
+            self._require_in_order(index, expected)
+            held = token == NO_TOKEN
+            expected += not held
+            yield Token(index, None if held else token, frame.text(2))
 
     def encode(self, text: str, wanted: int | None = None) -> Outputs:
         """An encoder's outputs for a text; where each token has some, only for tokens of the id that is wanted, if any.
@@ -170,17 +188,18 @@ class Board:
         if len(content) > most:
             raise ConfigError(f"the text has {len(content):,} bytes; {self._name} takes {most:,}", "a shorter text")
         asked = request("E", NO_TOKEN if wanted is None else wanted)
-        self._send(Frame("E", asked.payload + content))
+        self._begin("E", asked.payload + content, "encoding")
         ids: tuple[int, ...] | None = None
         rows: list[tuple[int, int, bytes]] = []
         while True:
-            frame = self._next(self._limit_s, "encoding")
+            frame = self._next("encoding", "ivd")
             if frame.type == "i":
                 ids = frame.words(len(frame.payload) // 4)
             elif frame.type == "v":
                 token, start = frame.words(2)
                 rows.append((token, start, frame.text(2)))
-            elif frame.type == "d":
+            else:
+                self._under_way = False
                 cut, tokens, told, ticks, output_ticks, stack, _ = frame.words(7)
                 self._require_in_order(len(ids or ()), tokens)
                 self._require_in_order(len({token for token, *_ in rows}), told)
@@ -188,8 +207,9 @@ class Board:
 
     def probe_text(self, tokens: int) -> EncodedText:
         """What a text of so many tokens costs an encoder. Raises as `answer` does."""
-        self._send(request("X", tokens))
-        counted, parts, done = (self._next(self._limit_s, "measuring") for _ in range(3))
+        self._begin("X", request("X", tokens).payload, "measuring")
+        counted, parts, done = (self._next("measuring", kind) for kind in "xpd")
+        self._under_way = False
         told, _, _, whole = counted.words(4)
         again, *ticks_of = parts.words(self.hello.layers + 3)
         self._require_in_order(told, tokens)
@@ -199,34 +219,41 @@ class Board:
 
     def interrupt(self) -> None:
         """End the answer under way; its last frames still come."""
+        self._interrupted = True
         self._line.write(INTERRUPT)
+
+    def leave(self) -> None:
+        """Ends what is still under way: the board is then free for whoever comes next."""
+        if self._under_way:
+            with contextlib.suppress(DeviceError):  # it may be gone
+                self.interrupt()
 
     def probe(self, prompt: int, steps: int) -> Iterator[Position | Done]:
         """Enter `prompt` tokens without logits, then take `steps` greedy steps: each position's ticks as they come.
 
         Raises as `answer` does.
         """
-        self._forget()
-        self._send(request("X", prompt, steps))
+        self._begin("X", request("X", prompt, steps).payload, "measuring")
         expected = 0
         while True:
-            frame = self._next(self._limit_s, "measuring")
+            frame = self._next("measuring", "xd")
             if frame.type == "x":
-                parts = self._next(self._limit_s, "measuring")
+                parts = self._next("measuring", "p")
                 position, logits, ticks, whole = frame.words(4)
                 again, *ticks_of = parts.words(self.hello.layers + 3)
                 self._require_in_order(position, expected)
                 self._require_in_order(again, expected)
                 expected += 1
                 yield Position(position, bool(logits), ticks, whole, tuple(ticks_of))
-            elif frame.type == "d":
+            else:
+                done = self._end(frame)
                 self._require_in_order(prompt + steps, expected)
-                yield _done(frame)
+                yield done
                 return
 
     def stop(self) -> None:
         """The emulator exits; a board starts again."""
-        self._send(request("Q"))
+        self._line.write(request("Q").encode())
 
     def _await_greeting(self) -> None:
         said, ends = b"", time.monotonic() + START_S
@@ -234,33 +261,81 @@ class Board:
             said += self._line.read(left)
 
     def _ask_hello(self) -> Hello:
-        frame = self._ask(request("H"), "h", ASK_S)
+        frame = self._ask("H", b"", "h")
         (protocol,) = frame.words(1)
         if protocol != PROTOCOL:
             raise DeviceError(
                 f"{self._name} speaks version {protocol} of the protocol; this edgeslm speaks {PROTOCOL}",
                 "flash the bundle's firmware.bin again",
             )
-        _, payload, vocabulary, context, layers, ticks, stack, arena, cache, *_ = frame.words(11)
-        image = frame.payload[36:44].hex()
-        name = frame.text(11).decode(errors="replace")
-        source = TICK_SOURCES.get(ticks, "unknown")
-        return Hello(name, payload, vocabulary, context, layers, source, stack, arena, cache, image)
+        _, payload, vocabulary, context, layers, ticks, stack, arena, cache, clock, *_ = frame.words(12)
+        return Hello(
+            frame.text(12).decode(errors="replace"),
+            payload,
+            vocabulary,
+            context,
+            layers,
+            TICK_SOURCES.get(ticks & ~EMULATED, "unknown"),
+            stack,
+            arena,
+            cache,
+            clock,
+            emulated=bool(ticks & EMULATED),
+            image=frame.payload[40:48].hex(),
+        )
 
-    def _ask(self, asked: Frame, kind: str, limit_s: float) -> Frame:
-        """The answer of this type. Where none comes again, zeros push what is damaged through the board's receiver."""
-        for number in range(TRIES):
-            self._send(asked)
-            ends = time.monotonic() + limit_s
-            while (left := ends - time.monotonic()) > 0:
-                frame = self._receive(left)
-                if frame is not None and frame.type == kind:
+    def _ask(self, kind: str, payload: bytes, answer: str) -> Frame:
+        """The answer of this type to a request that may be carried out more than once: each try has its number.
+
+        `H` has none: a board that has a request with another number of ours would take it for that one.
+        """
+        self._forget()
+        for attempt, patience in enumerate(PATIENCE_S):
+            self._number = 0 if kind == "H" else self._another_number()
+            self._send(Frame(kind, payload, self._number), attempt)
+            ends = time.monotonic() + patience
+            while (frame := self._receive(ends - time.monotonic())) is not None:
+                if frame.type == answer:
                     return frame
-                if frame is not None and frame.type == "e":
-                    raise self._error(frame)
-            if number == TRIES - 2:
-                self._line.write(bytes(BEGIN + MOST_REQUEST + END))
-        raise self._silent(TRIES * limit_s, f"asked {TRIES} times")
+                if frame.type == "e":
+                    raise error_of(frame, self._name)
+        raise self._silent(sum(PATIENCE_S), f"asked {len(PATIENCE_S)} times")
+
+    def _begin(self, kind: str, payload: bytes, doing: str) -> None:
+        """Send a request until the board says that it has it, or answers."""
+        self._forget()
+        asked = self._without_interrupt(kind, payload)
+        self._number = asked.number
+        self._under_way = True
+        for attempt, patience in enumerate(PATIENCE_S):
+            self._send(asked, attempt)
+            frame = self._receive(patience, doing)
+            if frame is not None:
+                self._came.insert(0, frame)
+                return
+        raise self._silent(sum(PATIENCE_S), f"{doing}, asked {len(PATIENCE_S)} times")
+
+    def _end(self, frame: Frame) -> Done:
+        """How it ended. Raises DeviceError where it was by a Ctrl-C that nobody sent."""
+        self._under_way = False
+        done = _done(frame)
+        asked, self._interrupted = self._interrupted, False
+        if done.reason == "interrupted" and not asked:
+            raise DeviceError(f"{self._name} ended its answer early: a damaged byte told it to", CABLE)
+        return done
+
+    def _another_number(self) -> int:
+        self._count = self._count % MOST_NUMBER + 1
+        return self._count
+
+    def _without_interrupt(self, kind: str, payload: bytes) -> Frame:
+        """A request with a number that puts no Ctrl-C into the frame, if there is one: the wire may bring it once more,
+        when the board is answering already and takes every byte for a key."""
+        for _ in range(MOST_NUMBER - 1):
+            frame = Frame(kind, payload, self._another_number())
+            if INTERRUPT not in frame.encode():
+                break
+        return frame
 
     def _forget(self) -> None:
         """What came too late, or twice, answers nothing that is asked from now on."""
@@ -270,69 +345,101 @@ class Board:
         self._receiver = Receiver(MOST_ANSWER)
         self._came.clear()
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: Frame, attempt: int) -> None:
+        """From the third try on, zeros push what is damaged through the board's receiver."""
+        if attempt > 1:
+            self._line.write(bytes(BEGIN + MOST_REQUEST + END))
         self._line.write(frame.encode())
 
-    def _next(self, limit_s: float, doing: str) -> Frame:
-        frame = self._receive(limit_s, doing)
+    def _next(self, doing: str, kinds: str) -> Frame:
+        """The next frame of the answer under way. Raises DeviceError where it is none of these kinds."""
+        ends, frame = time.monotonic() + self._limit_s, None
+        for attempt in itertools.count():
+            left = ends - time.monotonic()
+            frame = self._receive(min(QUIET_S, left), doing, also="h" if attempt else "")
+            if frame is not None or left <= QUIET_S:
+                break
+            self._send(request("H"), attempt)
         if frame is None:
-            raise self._silent(limit_s, doing)
+            raise self._silent(self._limit_s, doing)
         if frame.type == "e":
-            raise self._error(frame)
+            self._under_way = False
+            raise error_of(frame, self._name)
+        if frame.type == "a":
+            return self._next(doing, kinds)
+        if frame.type not in kinds:
+            raise self._lost("a part" if frame.type != "h" else "the end")
         return frame
 
-    def _receive(self, limit_s: float, doing: str = "") -> Frame | None:
-        """The next frame, None where none comes in time. A board that is `doing` something has no reason to greet."""
+    def _receive(self, limit_s: float, doing: str = "", also: str = "") -> Frame | None:
+        """The next frame with the request's number, None where none comes in time; or one of the type `also`. A board
+        that is `doing` something has no reason to greet."""
         ends = time.monotonic() + limit_s
-        while not self._came:
+        while True:
+            while self._came:
+                frame = self._came.pop(0)
+                if frame.number == self._number or frame.type == also:
+                    return frame
             left = ends - time.monotonic()
             if left <= 0:
-                return None
-            self._came += self._receiver.feed(self._line.read(left))
-            if doing and not self._came and self._receiver.between.endswith(LINE_END + GREETING_END):
+                if time.monotonic() - self._heard_at >= PAUSE_S:
+                    self._came += [one for one in self._receiver.give_up() if isinstance(one, Frame)]
+                if not self._came:
+                    return None
+                continue
+            content = self._line.read(left)
+            if content:
+                self._heard_at = time.monotonic()
+            self._came += self._receiver.feed(content)
+            if doing and not self._came and GREETING.search(self._receiver.between):
+                self._under_way = False
                 raise ConnectionLostError(
                     f"{self._name} started again in the middle of {doing}",
                     "its supply, its watchdog, or its reset button; then ask again",
                 )
-        return self._came.pop(0)
 
     def _require_in_order(self, found: int, expected: int) -> None:
         if found != expected:
-            raise DeviceError(
-                f"{self._name}: frame {expected} of an answer was lost on the way ({self._receiver.damaged} damaged)",
-                "a shorter cable, a common ground, another adapter; then ask again",
-            )
+            raise self._lost(f"frame {expected}")
 
-    def _silent(self, seconds: float, doing: str) -> ProbeTimeoutError:
-        damaged = self._receiver.damaged
-        heard = f"{damaged} damaged frames came" if damaged else "nothing came that is a frame"
-        return ProbeTimeoutError(
-            f"{self._name} stays silent: {doing}, {heard} in {seconds:.0f} s",
-            "is it this bundle's firmware, and 115200 baud? A reset begins anew",
+    def _lost(self, what: str) -> DeviceError:
+        return DeviceError(
+            f"{self._name}: {what} of an answer was lost on the way ({self._receiver.damaged} damaged)", CABLE
         )
 
-    def _error(self, frame: Frame) -> DeviceError | ConfigError:
-        code, first, second = frame.words(3)
-        if code == 1 and first == 0:
-            return ConfigError("the prompt is too long for the board's tokenizer", "a shorter prompt")
-        if code == 1:
-            return ConfigError(
-                f"the prompt has {first} tokens; the model's context has {second}, one of them for an answer",
-                "a shorter prompt, or a bundle built with a larger --context",
-            )
-        if code == 2:
-            return ConfigError("the prompt is empty, and the model has no token that begins a text", "--prompt '…'")
-        if code == 3:
-            return ConfigError("the prompt is no text that the board's tokenizer takes: no UTF-8", "--prompt '…'")
-        what = {
-            16: f"does not know the request {chr(first)!r}",
-            17: f"has a context of {second}, not {first}",
-            18: f"refuses token {second} at position {first}",
-            19: f"faulted at {second:#010x} (fault status {first:#x})",
-        }.get(code, f"tells error {code} ({first}, {second})")
-        return DeviceError(f"{self._name} {what}", "flash the bundle's firmware.bin again" if code != 17 else None)
+    def _silent(self, seconds: float, doing: str) -> ProbeTimeoutError:
+        damaged, passed = self._receiver.damaged, self._receiver.passed
+        heard = f"{passed:,} bytes came, and no whole frame" if passed else "nothing came"
+        heard = f"{damaged} damaged frames came" if damaged else heard
+        return ProbeTimeoutError(
+            f"{self._name} stays silent: {doing}, {heard} in {seconds:.0f} s",
+            "is it this bundle's firmware, and the right baud rate (115200)? A reset begins anew",
+        )
 
 
 def _done(frame: Frame) -> Done:
     reason, *counts = frame.words(7)
     return Done(REASONS[min(reason, 3)], *counts)
+
+
+def error_of(frame: Frame, name: str) -> DeviceError | ConfigError:
+    """What a board tells by an `e`."""
+    code, first, second = frame.words(3)
+    if code == 1 and first == 0:
+        return ConfigError("the prompt is too long for the board's tokenizer", "a shorter prompt")
+    if code == 1:
+        return ConfigError(
+            f"the prompt has {first} tokens; the model's context has {second}, one of them for an answer",
+            "a shorter prompt, or a bundle built with a larger --context",
+        )
+    if code == 2:
+        return ConfigError("the prompt is empty, and the model has no token that begins a text", "--prompt '…'")
+    if code == 3:
+        return ConfigError("the prompt is no text that the board's tokenizer takes: no UTF-8", "--prompt '…'")
+    what = {
+        16: f"does not know the request {chr(first)!r}",
+        17: f"has a context of {second}, not {first}",
+        18: f"refuses token {second} at position {first}",
+        19: f"faulted at {second:#010x} (fault status {first:#x})",
+    }.get(code, f"tells error {code} ({first}, {second})")
+    return DeviceError(f"{name} {what}", "flash the bundle's firmware.bin again" if code != 17 else None)

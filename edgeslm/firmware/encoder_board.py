@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeslm.bundle.manifest import ModelPart
 from edgeslm.errors import DeviceError, InternalError
-from edgeslm.firmware.board import Board, Outputs
+from edgeslm.firmware.board import CABLE, Board, Outputs
 
 if TYPE_CHECKING:
     from edgeslm.target import Target
@@ -53,11 +53,19 @@ class BoardEncoder:
             )
         shape = tuple(padded if extent == -1 else extent for extent in self._output.shape)
         rows = np.zeros((int(np.prod(shape[:-1])), shape[-1]), np.float32)
+        self._require_whole(told, -1 in self._output.shape, shape[-1])
         for token, start, reals in self._reals(told):
             if token >= len(rows) or start + reals.size > rows.shape[1]:
                 raise InternalError(f"the board tells {reals.size} outputs of token {token} from {start} on")
             rows[token, start : start + reals.size] = reals
         return {self._output.name: rows.reshape(shape)}
+
+    def _require_whole(self, told: Outputs, each: bool, outputs: int) -> None:
+        """Raises DeviceError where an output is missing: what was lost must not become a zero."""
+        wanted = [t for t, token in enumerate(told.ids) if self._wanted in (None, token)] if each else [0]
+        places = {(token, start + place) for token, start, part in told.rows for place in range(len(part) // 4)}
+        if places != {(token, place) for token in wanted for place in range(outputs)}:
+            raise DeviceError("outputs of the board's answer were lost on the way", CABLE)
 
     def _reals(self, told: Outputs) -> list[tuple[int, int, NDArray[np.float32]]]:
         kind = "<i4" if self._fixed else "<f4"

@@ -49,6 +49,10 @@ class EmulatedLine:
         self._machine = machine
         self._log = log
 
+    def fileno(self) -> int:
+        """To wait for it beside other things."""
+        return self._conversation.fileno()
+
     def write(self, content: bytes) -> None:
         """See Line."""
         try:

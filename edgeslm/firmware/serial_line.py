@@ -8,6 +8,8 @@ import os
 import re
 import select
 import stat
+import termios
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,23 +70,26 @@ class SerialLine:
 
     def write(self, content: bytes) -> None:
         """See Line. Raises ProbeTimeoutError where nobody takes the bytes."""
-        from serial import SerialException, SerialTimeoutException
-
-        self._serial.write_timeout = LEAST_WAIT_S + 2 * BITS * len(content) / self._port.baud
-        try:
-            self._serial.write(content)
-        except SerialTimeoutException:
-            raise ProbeTimeoutError(
-                f"{self._port.path} takes no more bytes: nobody reads them", "is the board on, and its cable whole?"
-            ) from None
-        except (SerialException, OSError):
-            raise self._gone() from None
+        ends = time.monotonic() + LEAST_WAIT_S + 2 * BITS * len(content) / self._port.baud
+        while content:
+            try:
+                _, ready, _ = select.select([], [self.fileno()], [], max(0.0, ends - time.monotonic()))
+                content = content[os.write(self.fileno(), content) if ready else 0 :]
+            except BlockingIOError:  # the room is less than it seemed
+                continue
+            except OSError:
+                raise self._gone() from None
+            if not ready:
+                raise ProbeTimeoutError(
+                    f"{self._port.path} takes no more bytes: nobody reads them",
+                    "is the board on, and its cable whole?",
+                )
 
     def read(self, timeout_s: float) -> bytes:
         """See Line."""
         try:
-            ready, _, _ = select.select([self._serial.fileno()], [], [], max(0.0, timeout_s))
-            content = os.read(self._serial.fileno(), PIECE) if ready else None
+            ready, _, _ = select.select([self.fileno()], [], [], max(0.0, timeout_s))
+            content = os.read(self.fileno(), PIECE) if ready else None
         except BlockingIOError:
             return b""
         except OSError:  # of a pseudo terminal or an adapter that is gone
@@ -104,21 +109,17 @@ class SerialLine:
 def opened_port(port: Port, usb: Sequence[str] = ()) -> Iterator[SerialLine]:
     """The port, for this program alone; `usb`: ids that the target's own port has, for the line that lets users in.
 
-    Raises DeviceNotFoundError where there is no such port, or it lets nobody in, DeviceError where another program has it,
-    or the system does not set it.
+    Raises DeviceNotFoundError where there is no such port, or it lets nobody in, DeviceError where another program has
+    it, or the system does not set it.
     """
-    import termios
-
     from serial import Serial, SerialException
 
     if not stat.S_ISCHR(_mode(port)):
         raise _explain(port, errno.ENOTTY, usb)
     try:
-        serial = Serial(str(port.path), port.baud, timeout=0, write_timeout=LEAST_WAIT_S, exclusive=True)
-    except SerialException as error:
-        raise _explain(port, error.errno, usb, str(error)) from None
-    except (OSError, termios.error, ValueError) as error:  # what pyserial lets through
-        raise _explain(port, error.args[0] if error.args else None, usb, str(error)) from None
+        serial = Serial(str(port.path), port.baud, exclusive=True)
+    except (SerialException, termios.error, ValueError) as error:
+        raise _explain(port, _number(error), usb, str(error)) from None
     with contextlib.closing(serial):
         yield SerialLine(serial, port)
 
@@ -128,6 +129,16 @@ def _mode(port: Port) -> int:
         return port.path.stat().st_mode
     except OSError as error:
         raise _explain(port, error.errno, ()) from None
+
+
+def _number(error: BaseException | None) -> int | None:
+    """The errno of what pyserial raised, or of what made it do so."""
+    while error is not None:
+        number = error.errno if isinstance(error, OSError) else error.args[0] if error.args else None
+        if isinstance(number, int):
+            return number
+        error = error.__context__
+    return None
 
 
 def _explain(port: Port, number: int | None, usb: Sequence[str], said: str = "") -> DeviceError:

@@ -9,8 +9,9 @@ from edgeslm.bundle import manifest as manifest_parts
 from edgeslm.bundle.inspect import Inspection
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.probe.assemble import bundle_part
-from edgeslm.probe.language_report import DepthPart, LanguagePart, PromptPart
-from edgeslm.probe.measured import InstructionsPart, instructions_part
+from edgeslm.probe.firmware_counts import Counts, counts_notes, counts_of
+from edgeslm.probe.language import reference_prompt
+from edgeslm.probe.language_report import DepthPart, LanguagePart, PromptPart, SpeedPart
 from edgeslm.probe.report import (
     ConditionPart,
     DevicePart,
@@ -23,6 +24,7 @@ from edgeslm.probe.report import (
     ProbeReport,
     ProfilePart,
     RuntimePart,
+    ThroughputPart,
 )
 from edgeslm.probe.settings import Event
 
@@ -35,7 +37,11 @@ TEXT_SECTIONS = ("board", "text", "end")
 """The same of an encoder's."""
 CACHE_BYTES = {"float32": (4, 0), "float16": (2, 0), "int8": (1, 4)}
 """Of a number in the cache, and of the scale that a row of a head has."""
-NO_TIMES = "an emulator's time is none of the board's: instructions are counted, and they are no milliseconds"
+NO_ENERGY = {
+    True: "an emulated board takes none of its own",
+    False: "no meter is read beside a board",
+}
+"""By whether the board is emulated."""
 
 
 def firmware_report(
@@ -60,55 +66,62 @@ def firmware_report(
     speaks = manifest.model.language is not None
     there = {"board": board, "prefill": prefill, "decode": decode, "text": texts, "end": end}
     missing = tuple(name for name in (SECTIONS if speaks else TEXT_SECTIONS) if not there[name])
+    counts = counts_of(board, end)
     reference = min(REFERENCE, len(decode)) if decode else None
     longest = max(texts, key=lambda event: int(event["tokens"])) if texts else None
     if longest is not None:
         reference = longest["tokens"]
+    step = longest or (decode[reference - 1] if reference else None)
+    language = _language(manifest, board, counts, prefill, decode) if speaks else None
+    prompt = reference_prompt(language, reference) if language else None
     return ProbeReport(
         edgeslm=__version__,
         complete=problem is None and not missing,
         problem=problem,
         missing=missing,
         via=via,
-        emulated=True,
+        emulated=counts.emulated,
         started_at=started_at,
         duration_s=round(duration_s, 3),
         bundle=bundle_part(inspection),
-        device=_device(manifest),
+        device=_device(manifest, counts),
         runtime=RuntimePart(name="firmware", version=_firmware(manifest).compiler, python=None, threads=1),
         reference_tokens=reference,
-        latency_ms=None,
-        instructions=_text(longest) if longest else _step(decode, reference) if reference else None,
+        latency_ms=counts.latency(step["whole"]) if step else None,
+        instructions=counts.instructions(step["whole"], step.get("tokens", 1)) if step else None,
+        ttft_ms=prompt.ttft_ms.p50 if prompt and prompt.ttft_ms else None,
+        tokens_per_s=_speed(prompt, step, counts) if language else None,
         load_ms=None,
         reload_ms=None,
         first_run_ms=None,
         peak_rss_mib=None,
         memory=MemoryPart(rss=None, peak_rss=None, private=None),
-        lengths=tuple(
-            LengthPart(
-                tokens=event["tokens"], warm_up_runs=0, latency_ms=None, samples_ms=(), instructions=_text(event)
-            )
-            for event in texts
-        ),
-        throughput=(),
-        energy=EnergyPart(measured=False, why_not="an emulated board takes none of its own"),
-        profile=_text_profile(longest) if longest else _profile(decode, reference) if reference else None,
+        lengths=tuple(_length(event, counts) for event in texts),
+        throughput=_throughput(longest, counts),
+        energy=EnergyPart(measured=False, why_not=NO_ENERGY[counts.emulated]),
+        profile=_text_profile(longest, counts)
+        if longest
+        else _profile(decode, reference, counts)
+        if reference
+        else None,
         estimate=None,
-        language=_language(manifest, board, prefill, decode) if speaks else None,
-        firmware=_memory(manifest, board, prefill, decode, end),
-        notes=(NO_TIMES, f"counted by {board['ticks']}: exact to one of its ticks, {_tick(manifest)} instructions"),
+        language=language,
+        firmware=_memory(manifest, board, counts, prefill, decode, end),
+        notes=counts_notes(board, end, manifest.target.cpu.clock_mhz),
     )
 
 
-def _language(manifest: Manifest, board: Event, prefill: Sequence[Event], decode: Sequence[Event]) -> LanguagePart:
+def _language(
+    manifest: Manifest, board: Event, counts: Counts, prefill: Sequence[Event], decode: Sequence[Event]
+) -> LanguagePart:
     spoken = manifest.model.language
     assert spoken is not None
     each, scale = CACHE_BYTES[spoken.kv_cache]
     return LanguagePart(
         context=board["context"],
         vocabulary=board["vocabulary"],
-        prompts=tuple(_prompt(tokens, prefill, decode) for tokens in PROMPTS if tokens <= len(decode)),
-        decode=tuple(_depth(depth, decode) for depth in DEPTHS if depth <= len(decode)),
+        prompts=tuple(_prompt(tokens, counts, prefill, decode) for tokens in PROMPTS if tokens <= len(decode)),
+        decode=tuple(_depth(depth, counts, decode) for depth in DEPTHS if depth <= len(decode)),
         weight_bytes=None,
         cache_row_bytes=2 * spoken.layers * spoken.kv_heads * (spoken.head_dim * each + scale),
         bandwidth_mib_s=None,
@@ -117,66 +130,94 @@ def _language(manifest: Manifest, board: Event, prefill: Sequence[Event], decode
     )
 
 
-def _prompt(tokens: int, prefill: Sequence[Event], decode: Sequence[Event]) -> PromptPart:
+def _speed(prompt: PromptPart | None, step: Event | None, counts: Counts) -> SpeedPart | None:
+    """Of the prompt and the step whose figures stand at the top; None where neither is a time."""
+    prefill, decode = prompt.tokens_per_s if prompt else None, counts.rate(step["whole"]) if step else None
+    return None if prefill is None and decode is None else SpeedPart(prefill=prefill, decode=decode)
+
+
+def _prompt(tokens: int, counts: Counts, prefill: Sequence[Event], decode: Sequence[Event]) -> PromptPart:
     """All tokens but the last leave the output layer out; that one's logits give the first token."""
+    last = decode[tokens - 1]
     entered = sum(event["step"] for event in prefill[: tokens - 1])
+    whole, step = entered + last["whole"], entered + last["step"]
     return PromptPart(
         tokens=tokens,
         warm_up_runs=0,
-        ttft_ms=None,
-        samples_ms=(),
-        prefill_ms=None,
-        tokens_per_s=None,
-        instructions=instructions_part([entered + decode[tokens - 1]["whole"]], tokens),
+        ttft_ms=counts.latency(whole),
+        samples_ms=counts.samples(whole),
+        prefill_ms=counts.ms(step),
+        tokens_per_s=counts.rate(step, tokens),
+        instructions=counts.instructions(whole, tokens),
         why_not=None,
     )
 
 
-def _depth(depth: int, decode: Sequence[Event]) -> DepthPart:
+def _depth(depth: int, counts: Counts, decode: Sequence[Event]) -> DepthPart:
+    """The step after which prompt and answer have `depth` tokens, with the choice of a token and its text."""
+    event = decode[depth - 1]
     return DepthPart(
         tokens=depth,
         warm_up_steps=0,
-        latency_ms=None,
-        samples_ms=(),
-        tokens_per_s=None,
-        outside_ms=None,
-        instructions=_step(decode, depth),
+        latency_ms=counts.latency(event["whole"]),
+        samples_ms=counts.samples(event["whole"]),
+        tokens_per_s=counts.rate(event["whole"]),
+        outside_ms=counts.ms(event["whole"] - event["step"]),
+        instructions=counts.instructions(event["whole"], 1),
         bytes_read=None,
         bandwidth_share=None,
         why_not=None,
     )
 
 
-def _step(decode: Sequence[Event], depth: int) -> InstructionsPart | None:
-    """The step after which prompt and answer have `depth` tokens, with the choice of a token and its text."""
-    return instructions_part([decode[depth - 1]["whole"]], 1)
-
-
-def _profile(decode: Sequence[Event], depth: int) -> ProfilePart:
+def _profile(decode: Sequence[Event], depth: int, counts: Counts) -> ProfilePart:
     """One step by its parts; choosing a token and its text are the rest."""
     event = decode[depth - 1]
     parts: list[int] = event["parts"]
     names = ["embedding", *(f"layer {number}" for number in range(len(parts) - 2)), "output layer"]
-    counts = dict(zip(names, parts, strict=True)) | {"choosing a token, and its text": event["whole"] - event["step"]}
-    return _shares(counts, depth, event["whole"])
+    taken = dict(zip(names, parts, strict=True)) | {"choosing a token, and its text": event["whole"] - event["step"]}
+    return _shares(taken, depth, event["whole"], counts)
 
 
-def _text(event: Event) -> InstructionsPart | None:
-    return instructions_part([event["whole"]], event["tokens"])
+def _length(event: Event, counts: Counts) -> LengthPart:
+    whole: int = event["whole"]
+    return LengthPart(
+        tokens=event["tokens"],
+        warm_up_runs=0,
+        latency_ms=counts.latency(whole),
+        samples_ms=counts.samples(whole),
+        instructions=counts.instructions(whole, event["tokens"]),
+        cycles=None if counts.emulated else whole,
+    )
 
 
-def _text_profile(event: Event) -> ProfilePart:
+def _throughput(longest: Event | None, counts: Counts) -> tuple[ThroughputPart, ...]:
+    """A board reads one text after the other."""
+    texts = counts.rate(longest["whole"]) if longest else None
+    if longest is None or texts is None:
+        return ()
+    return (ThroughputPart(batch=1, batches=1, texts_per_s=texts, tokens_per_s=texts * longest["tokens"]),)
+
+
+def _text_profile(event: Event, counts: Counts) -> ProfilePart:
     """A text by its parts."""
     parts: list[int] = event["parts"]
     names = ["embedding", *(f"layer {number}" for number in range(len(parts) - 2)), "output"]
-    return _shares(dict(zip(names, parts, strict=True)), event["tokens"], event["whole"])
+    return _shares(dict(zip(names, parts, strict=True)), event["tokens"], event["whole"], counts)
 
 
-def _shares(counts: dict[str, int], tokens: int, measured: int) -> ProfilePart:
-    whole = max(1, sum(counts.values()))
+def _shares(taken: dict[str, int], tokens: int, measured: int, counts: Counts) -> ProfilePart:
+    whole = max(1, sum(taken.values()))
     layers = [
-        LayerPart(layer=name, operators=1, ms=None, instructions=float(count), share=count / whole)
-        for name, count in counts.items()
+        LayerPart(
+            layer=name,
+            operators=1,
+            ms=counts.ms(count),
+            instructions=float(count) if counts.emulated else None,
+            share=count / whole,
+            cycles=None if counts.emulated else count,
+        )
+        for name, count in taken.items()
     ]
     layers.sort(key=lambda layer: -layer.share)
     covered = whole / max(1, measured)
@@ -184,12 +225,19 @@ def _shares(counts: dict[str, int], tokens: int, measured: int) -> ProfilePart:
 
 
 def _memory(
-    manifest: Manifest, board: Event, prefill: Sequence[Event], decode: Sequence[Event], end: Event | None
+    manifest: Manifest,
+    board: Event,
+    counts: Counts,
+    prefill: Sequence[Event],
+    decode: Sequence[Event],
+    end: Event | None,
 ) -> FirmwarePart:
     firmware = _firmware(manifest)
     return FirmwarePart(
         compiler=firmware.compiler,
         counter=board["ticks"],
+        unit=counts.unit,
+        clock_hz=counts.clock_hz or None,
         positions=tuple(
             PositionPart(position=first["position"], prefill=first["step"], decode=second["whole"])
             for first, second in zip(prefill, decode, strict=False)  # the steps may have ended early
@@ -203,23 +251,24 @@ def _memory(
     )
 
 
-def _device(manifest: Manifest) -> DevicePart:
+def _device(manifest: Manifest, counts: Counts) -> DevicePart:
     cpu = manifest.target.cpu
     nothing = ConditionPart(**dict.fromkeys(ConditionPart.model_fields))
+    mhz = counts.clock_hz / 1e6 or None
     return DevicePart(
         machine=cpu.arch,
         cpu=None,
         core=cpu.core,
         cores=1,
-        board=None,
-        virtual="qemu-system-arm",
-        clock_max_mhz=None,
+        board=None if counts.emulated else manifest.target.title,
+        virtual="qemu-system-arm" if counts.emulated else None,
+        clock_max_mhz=mhz,
         memory_mib=None,
         system=None,
         kernel=None,
         glibc=None,
         is_target=True,
-        before=nothing,
+        before=nothing.model_copy(update={"clock_mhz": mhz}),
         after=nothing,
         throttled=None,
     )
@@ -228,7 +277,3 @@ def _device(manifest: Manifest) -> DevicePart:
 def _firmware(manifest: Manifest) -> manifest_parts.FirmwarePart:
     assert manifest.firmware is not None
     return manifest.firmware
-
-
-def _tick(manifest: Manifest) -> str:
-    return f"{1000 / manifest.target.cpu.clock_mhz:.3g}"

@@ -85,6 +85,7 @@ class LengthPart(Part):
     latency_ms: LatencyPart | None
     samples_ms: tuple[float, ...]  # in the order they were taken; empty when emulated
     instructions: InstructionsPart | None
+    cycles: int | None = None  # of a board's core
 
 
 class ThroughputPart(Part):
@@ -134,6 +135,7 @@ class LayerPart(Part):
     ms: float | None
     instructions: float | None
     share: float  # of the whole profile
+    cycles: int | None = None  # of a board's core
 
 
 class ProfilePart(Part):
@@ -147,7 +149,7 @@ class ProfilePart(Part):
 
 
 class PositionPart(Part):
-    """Instructions of one token at one position of the cache."""
+    """What one token takes at one position of the cache, in the unit of FirmwarePart."""
 
     position: int
     prefill: int  # without the output layer
@@ -159,6 +161,8 @@ class FirmwarePart(Part):
 
     compiler: str
     counter: str  # what the board counts with: DWT, PMU, SysTick
+    unit: Literal["instructions", "cycles"] = "instructions"  # of positions: cycles where the board is no emulated one
+    clock_hz: int | None = None  # what cycles are counted of, by the board's own start-up; None where it is no time
     positions: tuple[PositionPart, ...]
     flash: dict[str, int]  # item -> bytes, from the linker's map
     ram: dict[str, int]
@@ -195,7 +199,7 @@ class ProbeReport(Part):
     complete: bool
     problem: str | None  # what ended the probe early
     missing: tuple[str, ...]  # sections that were not reached
-    via: str  # local, qemu, ssh://user@host:port
+    via: str  # local, qemu, serial:PORT, ssh://user@host:port
     emulated: bool
     started_at: str  # UTC, ISO 8601, of the machine that ran the command
     duration_s: float

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.errors import ConfigError, EdgeslmError, UnsupportedError
+from edgeslm.firmware.open_board import is_way_to_a_board
+from edgeslm.firmware.serial_line import SERIAL, parse_port
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.assemble import assemble
 from edgeslm.probe.estimate import calibrate, estimate
@@ -39,7 +41,7 @@ class ProbeRequest:
     """Everything a user can ask of `probe` for one device."""
 
     bundle: Path
-    via: str = "local"  # local, qemu, ssh://[user@]host[:port]
+    via: str = "local"  # local, qemu, serial:PORT[:BAUD], ssh://[user@]host[:port]
     settings: ProbeSettings = field(default_factory=ProbeSettings)
     rootfs: Path | None = None  # qemu: the user's own arm64 root file system
     core: str | None = None  # qemu: another core than the target's
@@ -127,6 +129,11 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
     manifest, target = inspection.manifest, inspection.manifest.target
     if target.is_firmware:
         _refuse_for_firmware(request, manifest)
+    elif request.via.startswith(SERIAL):
+        raise UnsupportedError(
+            f"--via {request.via} is for firmware; this bundle was built for {target.title}",
+            "--via local, qemu, or ssh://user@host:port",
+        )
     elif request.via == "qemu":
         if target.cpu.arch != "aarch64":
             raise UnsupportedError(
@@ -139,16 +146,20 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
         raise UnsupportedError(
             f"{manifest.name} generates text: milliseconds are foretold of encoders alone", "leave out --calibration"
         )
-    if request.via not in {"local", "qemu"} and not request.via.startswith(SSH):
-        raise ConfigError(f"--via {request.via} is no way to a device", "local, qemu, or ssh://user@host:port")
+    if request.via != "local" and not is_way_to_a_board(request.via) and not request.via.startswith(SSH):
+        raise ConfigError(
+            f"--via {request.via} is no way to a device", "local, qemu, serial:/dev/ttyACM0, or ssh://user@host:port"
+        )
 
 
 def _refuse_for_firmware(request: ProbeRequest, manifest: Manifest) -> None:
-    if request.via != "qemu":
+    if not is_way_to_a_board(request.via):
         raise UnsupportedError(
             f"this bundle is firmware for {manifest.target.title}: --via {request.via} runs Linux bundles",
-            "--via qemu runs it on the emulated board",
+            "--via qemu runs it on the emulated board, --via serial:/dev/ttyACM0 on the one at that port",
         )
+    if request.via != "qemu":
+        parse_port(request.via)
     if request.rootfs or request.core or request.calibration:
         raise ConfigError("--rootfs, --core and --calibration are for bundles that run Linux")
     longest, language = max(request.settings.lengths, default=0), manifest.model.language
@@ -170,7 +181,8 @@ def _measure_here(measuring: _Measuring, announce: Announce) -> None:
         elif measuring.inspection.manifest.firmware is not None:
             from edgeslm.probe.transports import board
 
-            board.measure(request.bundle, measuring.inspection.manifest, request.settings, announce, take)
+            manifest = measuring.inspection.manifest
+            board.measure(request.bundle, manifest, request.via, request.settings, announce, take)
         else:
             from edgeslm.probe.transports import qemu
 

@@ -28,10 +28,25 @@ uint32_t edgeslm_ticks(void);
 /* Begin a tick now, so that the same work takes the same ticks: SysTick's may be long. */
 void edgeslm_ticks_align(void);
 
-/* What edgeslm_ticks reads. Emulators let the first two stand still; the counter is then SysTick. */
-enum { EDGESLM_TICKS_DWT = 1, EDGESLM_TICKS_PMU = 2, EDGESLM_TICKS_SYSTICK = 3, EDGESLM_TICKS_NONE = 4 };
+/* What edgeslm_ticks reads. Emulators let the first two stand still; the counter is then SysTick. The last is added where
+ * no silicon runs this: ticks are then no times. */
+enum {
+  EDGESLM_TICKS_DWT = 1,
+  EDGESLM_TICKS_PMU = 2,
+  EDGESLM_TICKS_SYSTICK = 3,
+  EDGESLM_TICKS_NONE = 4,
+  EDGESLM_TICKS_EMULATED = 256
+};
 void edgeslm_ticks_start(void);
 uint32_t edgeslm_ticks_source(void);
+
+/* What the core, and so the counter, runs at now: a board whose PLL does not lock says what it got instead. 0: unknown, or
+ * an emulator's, which is none. */
+#ifdef EDGESLM_SEMIHOSTING
+static inline uint32_t edgeslm_clock_hz(void) { return 0; }
+#else
+uint32_t edgeslm_clock_hz(void);
+#endif
 
 /* Bytes of the stack, and how many of them were ever used: those whose paint is gone. */
 uint32_t edgeslm_stack_bytes(void);

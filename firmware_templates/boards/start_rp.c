@@ -68,6 +68,9 @@ static void connect(uint32_t pin, uint32_t function) {
   write_register(REGISTER(PADS, 4u * pin + 4u), input | drive | pull_up | schmitt);
 }
 
+/* The board starts by the PLL, or not at all. */
+uint32_t edgeslm_clock_hz(void) { return EDGESLM_CLOCK_HZ; }
+
 void edgeslm_board_start(void) {
   const uint32_t needed = EDGESLM_RP_RESET_PINS | EDGESLM_RP_RESET_PADS | EDGESLM_RP_RESET_UART;
   const uint32_t divisor = (4u * EDGESLM_CLOCK_HZ + 115200u / 2u) / 115200u; /* in 64ths */

@@ -13,6 +13,17 @@
 #define PMU_ENABLE REGISTER(0xe0003c00u)
 #define PMU_CONTROL REGISTER(0xe0003e04u)
 
+/* Where no counter counts. The silicon of these cores has DWT or PMU, unless it says that it has no such counter (Arm DDI
+ * 0403, C1.8.7: NOCYCCNT), and emulators answer 0 to everything there. Armv6-M has neither: its boards say by their clock
+ * that they got none. */
+#ifdef __ARM_ARCH_6M__
+#define WITHOUT_COUNTER EDGESLM_TICKS_SYSTICK
+#elif defined(EDGESLM_SEMIHOSTING) /* an image for emulators alone */
+#define WITHOUT_COUNTER (EDGESLM_TICKS_SYSTICK + EDGESLM_TICKS_EMULATED)
+#else
+#define WITHOUT_COUNTER (EDGESLM_TICKS_SYSTICK + (DWT_CONTROL & 1u << 25 ? 0 : EDGESLM_TICKS_EMULATED))
+#endif
+
 static uint32_t source;
 static volatile uint32_t rounds; /* of SysTick: the bits above its 24 */
 
@@ -48,7 +59,7 @@ void edgeslm_ticks_start(void) {
   if (COUNTS(DWT_CYCLES)) source = EDGESLM_TICKS_DWT;
 #endif
   if (source) return;
-  source = EDGESLM_TICKS_SYSTICK;
+  source = WITHOUT_COUNTER;
   SYSTICK_RELOAD = 0xffffffu;
   SYSTICK_VALUE = 0;
   SYSTICK_CONTROL = 7u; /* on, with its interrupt, from the core's clock */
@@ -57,7 +68,7 @@ void edgeslm_ticks_start(void) {
 uint32_t edgeslm_ticks_source(void) { return source; }
 
 void edgeslm_ticks_align(void) {
-  if (source != EDGESLM_TICKS_SYSTICK) return;
+  if (source < EDGESLM_TICKS_SYSTICK) return;
   SYSTICK_VALUE = 0;
   while (SYSTICK_VALUE == 0) {
   }

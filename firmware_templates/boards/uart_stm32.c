@@ -36,8 +36,14 @@ static __attribute__((noinline)) void connect(uint32_t port, uint32_t pin, uint3
   change_register(address + MODE, 3u << 2u * pin, 2u << 2u * pin);
 }
 
+static uint32_t clock_hz;
+
+uint32_t edgeslm_clock_hz(void) { return clock_hz; }
+
 void edgeslm_board_start(void) {
-  uint32_t clock = start_clock() ? EDGESLM_UART_HZ : EDGESLM_STM32_RESET_HZ;
+  int locked = start_clock();
+  uint32_t clock = locked ? EDGESLM_UART_HZ : EDGESLM_STM32_RESET_HZ;
+  clock_hz = locked ? EDGESLM_CLOCK_HZ : EDGESLM_STM32_RESET_HZ;
   turn_on(EDGESLM_USART_ON, EDGESLM_USART_BIT);
   connect(EDGESLM_TX_PORT, EDGESLM_TX_PIN, EDGESLM_TX_FUNCTION);
   connect(EDGESLM_RX_PORT, EDGESLM_RX_PIN, EDGESLM_RX_FUNCTION);

@@ -21,7 +21,9 @@ uint32_t edgeslm_ticks(void) { return 0; }
 
 void edgeslm_ticks_align(void) {}
 
-uint32_t edgeslm_ticks_source(void) { return EDGESLM_TICKS_NONE; }
+uint32_t edgeslm_ticks_source(void) { return EDGESLM_TICKS_NONE + EDGESLM_TICKS_EMULATED; }
+
+uint32_t edgeslm_clock_hz(void) { return 0; }
 
 uint32_t edgeslm_stack_bytes(void) { return 0; }
 

@@ -1,8 +1,9 @@
 /* Frames on a wire that may lose, double or change bytes:
  *
- *   | sync | type | length (2 bytes) | payload (length) | CRC-32 of type, length and payload (4 bytes) |
+ *   | sync | type | length (2 bytes) | number | payload (length) | CRC-32 of all but the sync byte (4 bytes) |
  *
- * Numbers are little-endian. The CRC is IEEE 802.3's, as zlib computes it. The sync byte is none of UTF-8's, so what a
+ * Every answer has the number of its request: one that comes twice, or late, is not taken for another's. What has more
+ * than a byte is little-endian. The CRC is IEEE 802.3's, as zlib computes it. The sync byte is none of UTF-8's, so what a
  * person types never begins a frame. A receiver that finds a frame damaged looks for the next sync byte in what it
  * holds already: a frame behind the damage is not lost.
  */
@@ -15,7 +16,7 @@
 #ifndef EDGESLM_MOST_PAYLOAD
 #define EDGESLM_MOST_PAYLOAD 1024u
 #endif
-#define EDGESLM_FRAME_BEGIN 4u /* before the payload */
+#define EDGESLM_FRAME_BEGIN 5u /* before the payload */
 #define EDGESLM_FRAME_END 4u   /* behind it */
 
 typedef struct {
@@ -30,6 +31,7 @@ int edgeslm_receive(edgeslm_receiver *receiver, int byte);
 
 /* Of the frame that was received last. */
 static inline uint32_t edgeslm_frame_type(const edgeslm_receiver *receiver) { return receiver->bytes[1]; }
+static inline uint32_t edgeslm_frame_number(const edgeslm_receiver *receiver) { return receiver->bytes[4]; }
 static inline uint32_t edgeslm_frame_bytes(const edgeslm_receiver *receiver) {
   return receiver->bytes[2] | (uint32_t)receiver->bytes[3] << 8;
 }
@@ -39,7 +41,9 @@ static inline const uint8_t *edgeslm_frame_payload(const edgeslm_receiver *recei
 /* The payload's word `index`, 4 bytes each; 0 behind its end. */
 uint32_t edgeslm_frame_word(const edgeslm_receiver *receiver, uint32_t index);
 
-/* Send a frame whose payload is words (count), then text (bytes), by edgeslm_uart_write. */
+/* Send a frame whose payload is words (count), then text (bytes), by edgeslm_uart_write. Its number is that of the
+ * request that is answered. */
+extern uint32_t edgeslm_answered;
 void edgeslm_send(uint32_t type, const uint32_t *words, uint32_t count, const char *text, uint32_t bytes);
 
 #endif

@@ -48,6 +48,7 @@ static void hello(void) {
       edgeslm_stack_bytes(),
       EDGESLM_MODEL_ARENA_BYTES,
       2u * EDGESLM_MODEL_LAYERS * EDGESLM_MODEL_CACHE_BYTES,
+      edgeslm_clock_hz(),
       edgeslm_image_digest[0],
       edgeslm_image_digest[1],
   };
@@ -135,7 +136,12 @@ static void probe(uint32_t prompt, uint32_t steps) {
 
 /* 1 where the host says that this is the end. */
 static int answer_request(void) {
-  uint32_t type = edgeslm_frame_type(&receiver);
+  uint32_t type = edgeslm_frame_type(&receiver), number = edgeslm_frame_number(&receiver), before = edgeslm_answered;
+  edgeslm_answered = number;
+  if (number) {
+    send_words('a', NULL, 0);
+    if (number == before) return 0; /* the wire doubled it, or the host did not see the `a` */
+  }
   switch (type) {
     case 'H': hello(); break;
 #if EDGESLM_MODEL_ENCODER

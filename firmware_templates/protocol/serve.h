@@ -1,6 +1,8 @@
 /* What a board answers: requests in frames, or lines that a person types.
  *
- * Requests (upper case) and answers (lower case), with the words of their payloads:
+ * Requests (upper case) and answers (lower case), with the words of their payloads. A request with a number (not 0) gets
+ * an `a` at once, then its answer; the same number once more, with no other between, gets an `a` alone: a host that saw
+ * none asks again, and nothing is answered twice.
  *
  *   H  –                                            h  what the board is, and its image: see hello()
  *   O  most tokens, temperature (16 fractional bits), seed
@@ -24,8 +26,8 @@
  *                                                   d  as above
  *   Q  –                                            the emulator exits; a board starts again
  *
- * e: code, two words that belong to it (see the enumeration). Byte 3 (Ctrl-C) outside of frames ends an answer. A host
- * that was not answered sends EDGESLM_MOST_PAYLOAD + 8 zeros and asks again: whatever was damaged is then behind.
+ * e: code, two words that belong to it (see the enumeration). Byte 3 (Ctrl-C) while it is answered ends P or E. A host
+ * that was not answered sends EDGESLM_MOST_PAYLOAD + 9 zeros and asks again: whatever was damaged is then behind.
  */
 #ifndef EDGESLM_SERVE_H
 #define EDGESLM_SERVE_H

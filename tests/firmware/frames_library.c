@@ -26,7 +26,9 @@ void receive_and_send(const uint8_t *bytes, uint32_t count);
 void receive_and_send(const uint8_t *bytes, uint32_t count) {
   receiver.count = receiver.taken = 0;
   for (uint32_t i = 0; i < count; i++)
-    for (int whole = edgeslm_receive(&receiver, bytes[i]); whole; whole = edgeslm_receive(&receiver, -1))
+    for (int whole = edgeslm_receive(&receiver, bytes[i]); whole; whole = edgeslm_receive(&receiver, -1)) {
+      edgeslm_answered = edgeslm_frame_number(&receiver);
       edgeslm_send(edgeslm_frame_type(&receiver), NULL, 0, (const char *)edgeslm_frame_payload(&receiver),
                    edgeslm_frame_bytes(&receiver));
+    }
 }

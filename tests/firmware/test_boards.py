@@ -21,8 +21,8 @@ from edgeslm.errors import (
     UnsupportedError,
 )
 from edgeslm.firmware.board import Board, Done, Token
-from edgeslm.firmware.emulate import emulated_board
 from edgeslm.firmware.image import build_image
+from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import MACHINES, emulated, find_machine, is_emulated, not_run_here
 from edgeslm.firmware.wire import Frame, Receiver
 from edgeslm.target import list_targets, load_target
@@ -50,7 +50,7 @@ def bundle(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Path:
 
 @pytest.fixture
 def board(bundle: Path) -> Iterator[Board]:
-    with emulated_board(bundle, inspect_bundle(bundle).manifest) as started:
+    with open_board(bundle, inspect_bundle(bundle).manifest, "qemu") as started:
         yield started
 
 
@@ -133,7 +133,7 @@ def test_a_board_that_never_comes_back_is_told(board: Board) -> None:
 
 def test_a_fault_is_told_and_a_board_starts_again(bundles: dict[str, Path]) -> None:
     bundle = bundles["netduinoplus2"]
-    with emulated_board(bundle, inspect_bundle(bundle).manifest) as board:
+    with open_board(bundle, inspect_bundle(bundle).manifest, "qemu") as board:
         with pytest.raises(DeviceError, match="faulted at 0x0800"):
             list(board.answer("~"))
         board._await_greeting()
@@ -142,7 +142,7 @@ def test_a_fault_is_told_and_a_board_starts_again(bundles: dict[str, Path]) -> N
 
 def test_an_emulator_ends_with_its_program(bundles: dict[str, Path]) -> None:
     bundle = bundles["mps2-an385"]
-    with emulated_board(bundle, inspect_bundle(bundle).manifest) as board:
+    with open_board(bundle, inspect_bundle(bundle).manifest, "qemu") as board:
         board.stop()
         with pytest.raises(ConnectionLostError, match="mps2-an385 ended"):
             list(board.answer("ab"))

@@ -29,11 +29,23 @@ def answers(program: Path, *frames: Frame) -> list[Frame]:
 def test_the_board_says_what_it_is(program: Path) -> None:
     (hello,) = answers(program, request("H"))
     assert hello.type == "h"
-    protocol, payload, vocabulary, context, layers, ticks, stack, arena, cache, *digest = hello.words(11)
+    protocol, payload, vocabulary, context, layers, ticks, stack, arena, cache, clock, *digest = hello.words(12)
     assert (protocol, payload, vocabulary, context, layers) == (2, 1024, 256, CONTEXT, 2)
-    assert (ticks, stack, arena, cache) == (4, 0, 1024, CACHE_BYTES)
+    assert (ticks, stack, arena, cache) == (4 + 256, 0, 1024, CACHE_BYTES)
+    assert clock == 0
     assert digest == [0, 0]  # of the images that are built for a board alone
-    assert hello.text(11) == b"stub"
+    assert hello.text(12) == b"stub"
+
+
+def test_a_request_that_comes_twice_is_answered_once(program: Path) -> None:
+    once, other = request("O", 3, 0, 0, number=7), request("O", 4, 0, 0, number=8)
+    found = answers(program, once, once, other, once, request("O", 5, 0, 0), request("O", 5, 0, 0), once)
+    assert [(frame.type, frame.number) for frame in found] == [
+        ("a", 7), ("o", 7), ("a", 7), ("a", 8), ("o", 8), ("a", 7), ("o", 7), ("o", 0), ("o", 0), ("a", 7), ("o", 7),
+    ]  # fmt: skip
+    *confirmed, done = answers(program, Frame("P", b"Hello", 200), Frame("P", b"Hello", 200))[:-1]
+    assert {frame.number for frame in [*confirmed, done]} == {200}
+    assert (confirmed[0].type, done.type) == ("a", "d")
 
 
 def test_an_answer_comes_token_by_token(program: Path) -> None:

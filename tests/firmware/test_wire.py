@@ -22,7 +22,7 @@ payloads = st.one_of(
     st.lists(st.sampled_from([SYNC, 0, ord("H")]), max_size=30).map(bytes),  # frames' own bytes
     st.integers(MOST - 1, MOST).map(lambda count: bytes([SYNC]) * count),
 )
-frames = st.builds(Frame, st.sampled_from("HOPXQtdxpeh"), payloads)
+frames = st.builds(Frame, st.sampled_from("HOPXQtdxpeh"), payloads, st.integers(0, 255))
 
 
 @st.composite
@@ -82,7 +82,7 @@ def test_a_frame_behind_damage_and_zeros_is_always_found(echo: Echo, content: by
 
 def test_a_byte_that_is_lost_costs_one_frame(echo: Echo) -> None:
     """Whichever it is: the next frame is found in what the receiver holds already."""
-    first, second = request("X", 20, 300).encode(), Frame("P", b"Once upon a time")
+    first, second = request("X", 20, 300).encode(), Frame("P", b"Once upon a time", 255)
     for place in range(len(first)):
         content = first[:place] + first[place + 1 :] + second.encode() + bytes(BEGIN + MOST + END)
         assert list(Receiver(MOST).feed(content)) == [second]
@@ -99,8 +99,8 @@ def test_noise_is_no_frame(echo: Echo, content: bytes) -> None:
 
 
 def test_the_frame_on_the_wire_is_the_documented_one() -> None:
-    content = request("X", 2, 0x01020304).encode()
-    body = b"X\x08\x00" + b"\x02\x00\x00\x00" + b"\x04\x03\x02\x01"
+    content = request("X", 2, 0x01020304, number=9).encode()
+    body = b"X\x08\x00\x09" + b"\x02\x00\x00\x00" + b"\x04\x03\x02\x01"
     assert content == b"\xfd" + body + zlib.crc32(body).to_bytes(4, "little")
     assert request("X", 2, 7).words(2) == (2, 7)
 

@@ -17,7 +17,7 @@ from edgeslm.backends.cortexm.variant import choose_variant
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.device.model import Model
 from edgeslm.firmware.board import GREETING_END, Token
-from edgeslm.firmware.emulate import emulated_board
+from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import EmulatedLine, emulated
 from edgeslm.firmware.wire import MOST_REQUEST, Frame, Receiver, request
 from edgeslm.target import load_target
@@ -131,7 +131,7 @@ def test_a_microcontroller_keeps_the_scores(
         assert ours >= 0.99 * theirs
 
     inspection = inspect_bundle(board_bundle)
-    with emulated_board(board_bundle, inspection.manifest) as board:
+    with open_board(board_bundle, inspection.manifest, "qemu") as board:
         board.set_options(MOST_TOKENS)
         for utterance, answer in list(zip(utterances, answers, strict=True))[::70]:
             came = [one.text for one in board.answer(f"{utterance.text}\t") if isinstance(one, Token)]

@@ -6,22 +6,29 @@ import contextlib
 import struct
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeslm.bundle.manifest import ModelPart, TensorPart
 from edgeslm.errors import ConfigError, ConnectionLostError, DeviceError, ProbeTimeoutError
 from edgeslm.firmware import board as board_module
 from edgeslm.firmware.board import NO_TOKEN, Board, Done, Position, Token
+from edgeslm.firmware.encoder_board import BoardEncoder
 from edgeslm.firmware.wire import Frame, Receiver, request
+from edgeslm.target import load_target
 
-HELLO = Frame("h", struct.pack("<9I8s", 2, 1024, 256, 48, 2, 3, 2048, 1024, 768, bytes(range(8))) + b"tiny")
-DONE = request("d", 1, 3, 2, 10, 20, 300, 0)
+HELLO = Frame(
+    "h", struct.pack("<10I8s", 2, 1024, 256, 48, 2, 3 + 256, 2048, 1024, 768, 168000000, bytes(range(8))) + b"tiny"
+)
+DONE = request("d", 1, 3, 2, 10, 20, 300, 0, number=1)
 Reply = Callable[[Frame], bytes]
 
 
-def token(index: int, number: int, text: bytes) -> bytes:
-    return Frame("t", struct.pack("<2I", index, number) + text).encode()
+def token(index: int, number: int, text: bytes, to: int = 1) -> bytes:
+    """Of the answer to the first request with a number, unless it is another."""
+    return Frame("t", struct.pack("<2I", index, number) + text, to).encode()
 
 
 class Clock:
@@ -43,6 +50,7 @@ class Wire:
     def __init__(self, reply: Reply, lost: int = 0) -> None:
         self.asked: list[Frame] = []
         self.zeros = 0
+        self.silent_after = ""
         self._reply = reply
         self._lost = lost
         self._receiver = Receiver(1024)
@@ -51,8 +59,11 @@ class Wire:
     def write(self, content: bytes) -> None:
         self.zeros += content.count(0) if not content.strip(b"\0") else 0
         for frame in self._receiver.feed(content):
+            silent = bool(self.silent_after) and self.asked[-1].type == self.silent_after
             self.asked.append(frame)
-            if self._lost:
+            if silent:
+                self.silent_after = frame.type
+            elif self._lost:
                 self._lost -= 1
             elif frame.type == "H":
                 self._answers += HELLO.encode()
@@ -92,18 +103,27 @@ def test_an_answer_is_its_tokens_and_its_end() -> None:
     ]
 
 
-@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_request_that_was_lost_is_sent_again(lost: int) -> None:
     board, wire = open_board(lambda frame: b"", lost)
     assert (board.hello.name, board.hello.image) == ("tiny", "0001020304050607")
     assert [frame.type for frame in wire.asked] == ["H"] * (lost + 1)
-    assert (wire.zeros >= 1024) == (lost == 2)  # what is damaged may still be waited for
+    assert (wire.zeros >= 1024) == (lost > 1)  # what is damaged may still be waited for
 
 
 def test_a_silent_board_is_told() -> None:
     with pytest.raises(ProbeTimeoutError, match="stays silent"):
         open_board(lambda frame: b"", lost=99)
-    with pytest.raises(ProbeTimeoutError, match="the board stays silent: answering"):
+    for content, heard in ((token(0, 5, b"a"), "nothing came"), (token(0, 5, b"a") + b"??", "2 bytes came, and no")):
+        board, wire = open_board(lambda frame, content=content: content)  # type: ignore[misc]  # mypy knows no default
+        wire.silent_after = "P"
+        with pytest.raises(ProbeTimeoutError, match=f"the board stays silent: answering, {heard}"):
+            list(board.answer("x"))
+
+
+def test_an_end_that_was_lost_is_told_by_a_board_that_has_nothing_to_do() -> None:
+    """It is asked what it is after some seconds, and says so only when it is idle."""
+    with pytest.raises(DeviceError, match="the end of an answer was lost"):
         list(answering(token(0, 5, b"a")).answer("x"))
 
 
@@ -121,7 +141,7 @@ def test_a_damaged_frame_is_counted() -> None:
 
 
 WHOLE = [token(0, 5, b"a"), token(1, 6, b"\xfd> "), token(2, 7, b"\r\n> ")]
-WHOLE.append(request("d", 1, 3, 3, 10, 20, 300, 0).encode())
+WHOLE.append(request("d", 1, 3, 3, 10, 20, 300, 0, number=1).encode())
 
 
 @st.composite
@@ -155,8 +175,12 @@ def test_an_answer_is_whole_or_refused(content: bytes) -> None:
 
 def test_what_came_twice_answers_no_later_prompt() -> None:
     """A prompt that the wire doubled is answered twice: the second answer is nobody's."""
-    done = request("d", 1, 1, 1, *[0] * 4).encode()
-    board, _ = open_board(lambda frame: 2 * (token(0, frame.payload[0], b"a") + done))
+
+    def twice(frame: Frame) -> bytes:
+        done = request("d", 1, 1, 1, *[0] * 4, number=frame.number).encode()
+        return 2 * (token(0, frame.payload[0], b"a", frame.number) + done)
+
+    board, _ = open_board(twice)
     for prompt in ("x", "y"):
         assert next(board.answer(prompt)) == Token(0, ord(prompt), b"a")
 
@@ -182,7 +206,7 @@ def test_a_board_that_starts_again_is_told(before: bytes) -> None:
 )
 def test_what_a_board_refuses_is_a_sentence(words: tuple[int, ...], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
-        list(answering(request("e", *words).encode()).answer("x"))
+        list(answering(request("e", *words, number=1).encode()).answer("x"))
 
 
 def test_a_prompt_that_no_frame_holds_is_not_sent() -> None:
@@ -201,17 +225,17 @@ def test_another_protocol_is_told() -> None:
 
 
 def test_options_are_said_back() -> None:
-    board, wire = open_board(lambda frame: Frame("o", frame.payload).encode())
+    board, wire = open_board(lambda frame: Frame("o", frame.payload, frame.number).encode())
     board.set_options(7, 0.5, 3)
-    assert wire.asked[-1] == request("O", 7, 32768, 3)
+    assert wire.asked[-1] == request("O", 7, 32768, 3, number=1)
     with pytest.raises(DeviceError, match="other options"):
-        answering(request("o", 1, 2, 3).encode()).set_options(7)
+        answering(request("o", 1, 2, 3, number=1).encode()).set_options(7)
 
 
 def test_positions_come_with_their_parts() -> None:
     content = b"".join(
-        request("x", place, int(place == 1), 100 + place, 110 + place).encode()
-        + request("p", place, 1, 2, 3, 4).encode()
+        request("x", place, int(place == 1), 100 + place, 110 + place, number=1).encode()
+        + request("p", place, 1, 2, 3, 4, number=1).encode()
         for place in range(2)
     )
     found = list(answering(content + DONE.encode()).probe(1, 1))
@@ -222,3 +246,25 @@ def test_positions_come_with_their_parts() -> None:
     assert isinstance(found[2], Done)
     with pytest.raises(DeviceError, match="lost on the way"):
         list(answering(content + DONE.encode()).probe(1, 2))
+
+
+@pytest.mark.parametrize(("wanted", "lost"), [(None, None), (None, 1), (None, 3), (5, None), (5, 0)])
+def test_an_encoders_output_that_was_lost_becomes_no_zero(wanted: int | None, lost: int | None) -> None:
+    """Each token has 3 outputs, of which a frame brings 2 at most."""
+    ids = (4, 5)
+    told = [place for place, token in enumerate(ids) if wanted in (None, token)]
+    rows = [(place, start, part) for place in told for start, part in ((0, b"\0\0\x80?" * 2), (2, b"\0\0\x80?"))]
+    if lost is not None:
+        del rows[lost]
+    frames = [request("i", *ids, number=1), *(Frame("v", struct.pack("<2I", t, s) + part, 1) for t, s, part in rows)]
+    frames.append(request("d", 0, len(ids), len(told), 1, 1, 1, 0, number=1))
+    board = answering(b"".join(frame.encode() for frame in frames))
+    output = TensorPart(name="logits", dtype="float32", shape=(1, -1, 3))
+    model = ModelPart.model_construct(outputs=(output,))
+    engine = BoardEncoder(board, model, load_target("mps2-an386"), lambda ids: "a text", wanted)
+    asked = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)))}
+    if lost is None:
+        assert engine.run(None, asked)["logits"].sum() == 3 * len(told)
+    else:
+        with pytest.raises(DeviceError, match="outputs of the board's answer were lost"):
+            engine.run(None, asked)

@@ -1,7 +1,10 @@
-"""A microcontroller's firmware on its emulated board: instructions of each position, read from the board's own counter.
+"""A microcontroller's firmware on its board, at a serial port or emulated: what the board's own counter tells of each
+position.
 
 Events, in this order: `board` (what it says of itself), `position` for each position that was entered without logits,
 then for each greedy step from the first position on, `end`. Of an encoder: `board`, `text` for each length, `end`.
+Counts are cycles of the core's clock; of an emulated board they are instructions. `end` has the sum of them, and the
+seconds that passed here meanwhile.
 """
 
 from __future__ import annotations
@@ -13,22 +16,22 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from edgeslm.bundle.manifest import Manifest
-from edgeslm.errors import ProbeTimeoutError
-from edgeslm.firmware.board import Board, Position
-from edgeslm.firmware.emulate import emulated_board
+from edgeslm.errors import DeviceError, ProbeTimeoutError
+from edgeslm.firmware.board import Board, Done, Position
+from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import instructions
 from edgeslm.probe.settings import OnEvent, ProbeSettings
-from edgeslm.target import Target
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 """Tokens of an encoder's texts, unless others are asked for; and the longest there is."""
 MOST_POSITIONS = 512
-"""Unless longer ones are asked for: each is emulated twice."""
+"""Unless longer ones are asked for: each is run twice."""
 
 
 def measure(
     bundle: Path,
     manifest: Manifest,
+    via: str,
     settings: ProbeSettings,
     announce: Callable[[str], AbstractContextManager[None]],
     on_event: OnEvent,
@@ -37,51 +40,91 @@ def measure(
 
     Raises MissingToolError, ProbeTimeoutError, DeviceError; what was handed over until then stands.
     """
-    ends = time.monotonic() + settings.time_limit_s
-    title = f"run on an emulated {manifest.target.name}"
-    with announce(title), emulated_board(bundle, manifest) as board:
+    where = f"an emulated {manifest.target.name}" if via == "qemu" else via
+    with announce(f"run on {where}"), open_board(bundle, manifest, via) as board:
         on_event({"section": "board", **dataclasses.asdict(board.hello)})
-        if manifest.model.language is None:
-            _measure_texts(board, manifest.target, settings, on_event, ends)
-            return
-        count = max(settings.lengths, default=min(board.hello.context, MOST_POSITIONS))
+        measuring = _Measuring(board, manifest, settings, on_event)
+        if via != "qemu" and board.hello.emulated:
+            measuring.require_counted_instructions()
+        measuring.run()
+
+
+class _Measuring:
+    def __init__(self, board: Board, manifest: Manifest, settings: ProbeSettings, on_event: OnEvent) -> None:
+        self._board = board
+        self._target = manifest.target
+        self._speaks = manifest.model.language is not None
+        self._settings = settings
+        self._on_event = on_event
+        self._started = time.monotonic()
+        self._counted = 0
+
+    def require_counted_instructions(self) -> None:
+        """Raises DeviceError where an emulator that somebody else started does not let its clock count instructions."""
+        first, second = (self._once() for _ in range(2))
+        if first != second:
+            raise DeviceError(
+                "the emulated board counts the same work differently each time: its clock is this machine's",
+                "start QEMU with -icount shift=0, or let --via qemu do it",
+            )
+
+    def _once(self) -> object:
+        if not self._speaks:
+            told = self._board.probe_text(1)
+            return told.ticks, told.parts
+        return [(came.ticks, came.parts) for came in self._board.probe(0, 1) if isinstance(came, Position)]
+
+    def run(self) -> None:
+        if self._speaks:
+            self._positions()
+        else:
+            self._texts()
+
+    def _positions(self) -> None:
+        count = max(self._settings.lengths, default=min(self._board.hello.context, MOST_POSITIONS))
         for prompt, steps in ((count, 0), (0, count)):
-            for came in board.probe(prompt, steps):
-                if isinstance(came, Position):
-                    on_event({"section": "position", **_counted(came, manifest.target)})
-                else:
+            for came in self._board.probe(prompt, steps):
+                if isinstance(came, Done):
                     last = came
-                _require_in_time(ends, settings)
-        on_event({"section": "end", "stack_used": last.stack_used, "arena_used": last.arena_used})
+                    continue
+                self._on_event(
+                    {
+                        "section": "position",
+                        "position": came.position,
+                        "logits": came.logits,
+                        "step": self._count(came.ticks),
+                        "whole": self._count(came.whole_ticks),
+                        "parts": [self._count(ticks) for ticks in came.parts],
+                    }
+                )
+                self._counted += came.whole_ticks
+                self._require_in_time()
+        self._end(last.stack_used, last.arena_used)
 
+    def _texts(self) -> None:
+        context = self._board.hello.context
+        lengths = self._settings.lengths or (*(length for length in LENGTHS if length < context), context)
+        stack = arena = 0
+        for length in lengths:
+            told = self._board.probe_text(length)
+            counts = [self._count(ticks) for ticks in told.parts]
+            self._on_event({"section": "text", "tokens": length, "whole": self._count(told.ticks), "parts": counts})
+            self._counted += told.ticks
+            stack, arena = max(stack, told.stack_used), max(arena, told.arena_used)
+            self._require_in_time()
+        self._end(stack, arena)
 
-def _measure_texts(board: Board, target: Target, settings: ProbeSettings, on_event: OnEvent, ends: float) -> None:
-    """An encoder's texts: `text` for each length, then `end`."""
-    context = board.hello.context
-    lengths = settings.lengths or (*(length for length in LENGTHS if length < context), context)
-    stack = arena = 0
-    for length in lengths:
-        told = board.probe_text(length)
-        counts = [instructions(target, ticks) for ticks in told.parts]
-        on_event({"section": "text", "tokens": length, "whole": instructions(target, told.ticks), "parts": counts})
-        stack, arena = max(stack, told.stack_used), max(arena, told.arena_used)
-        _require_in_time(ends, settings)
-    on_event({"section": "end", "stack_used": stack, "arena_used": arena})
+    def _end(self, stack_used: int, arena_used: int) -> None:
+        elapsed = time.monotonic() - self._started
+        told = {"stack_used": stack_used, "arena_used": arena_used, "counted": self._counted, "elapsed_s": elapsed}
+        self._on_event({"section": "end", **told})
 
+    def _count(self, ticks: int) -> int:
+        return instructions(self._target, ticks) if self._board.hello.emulated else ticks
 
-def _require_in_time(ends: float, settings: ProbeSettings) -> None:
-    if time.monotonic() > ends:
-        raise ProbeTimeoutError(
-            f"the probe was not done within {settings.time_limit_s:g} s",
-            "--time-limit gives it longer, --length N looks at N tokens alone",
-        )
-
-
-def _counted(position: Position, target: Target) -> dict[str, object]:
-    return {
-        "position": position.position,
-        "logits": position.logits,
-        "step": instructions(target, position.ticks),
-        "whole": instructions(target, position.whole_ticks),
-        "parts": [instructions(target, ticks) for ticks in position.parts],
-    }
+    def _require_in_time(self) -> None:
+        if time.monotonic() - self._started > self._settings.time_limit_s:
+            raise ProbeTimeoutError(
+                f"the probe was not done within {self._settings.time_limit_s:g} s",
+                "--time-limit gives it longer, --length N looks at N tokens alone",
+            )

@@ -26,7 +26,7 @@ class FakeLine:
     def write(self, content: bytes) -> None:
         for frame in self._receiver.feed(content):
             if frame.type == "H":
-                words = struct.pack("<9I", 2, 1024, 256, 48, 2, 3, 2048, 1024, 768)
+                words = struct.pack("<10I", 2, 1024, 256, 48, 2, 3, 2048, 1024, 768, 0)
                 self._pieces.append(Frame("h", words + bytes.fromhex(self._image) + b"stub").encode())
 
     def read(self, timeout_s: float) -> bytes:
