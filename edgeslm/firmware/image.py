@@ -13,13 +13,17 @@ from edgeslm.firmware.memory_map import MemoryMap, read_memory_map
 from edgeslm.firmware.toolchain import Compiler, core_flags, find_compiler
 from edgeslm.target import Firmware, Target
 from edgeslm.template_folder import template_folder
+from edgeslm.template_sources import belongs
 from edgeslm.toolchain import run_tool
 
 STACK_BYTES = 2048
 """A step takes some 300 bytes of it; painting measures what is used."""
 ROOMS = ("kernels", "tokenizer", "generate", "protocol", "boards")
 """Of firmware_templates: what every image has, beside the board's own folder and the model."""
-HOT = frozenset({"attention.c", "attention_i8.c", "dot.c", "gemv_f32.c", "gemv_i4.c", "gemv_i8.c", "gemv_i8_requant.c"})
+HOT = frozenset(
+    f"{name}.c"
+    for name in ("attention", "attention_i8", "dot", "gemv_f32", "gemv_i4", "gemv_i8", "gemv_i8_requant", "linear_s8")
+) | {"softmax_s8.c"}
 """What a token's time goes into where a core has no assembly for it: compiled for speed; everything else for size."""
 FAST, SMALL = ("-O2",), ("-Os", "-fno-move-loop-invariants")
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
@@ -112,11 +116,19 @@ def include_folders(firmware: Firmware, model: Path) -> Iterable[Path]:
 
 def image_sources(firmware: Firmware, model: Path) -> dict[str, list[Path]]:
     """Room -> its sources; a room's objects lie together, and the map tells them apart by it."""
-    templates = template_folder()
+    templates, net = template_folder(), is_net(model)
     rooms = {room: templates / room for room in ROOMS}
     rooms |= {"board": templates / "boards" / firmware.template, "model": model}
-    found = {room: sorted([*folder.glob("*.c"), *folder.glob("*.S")]) for room, folder in rooms.items()}
+    found = {
+        room: sorted(one for kind in ("*.c", "*.S") for one in folder.glob(kind) if belongs(room, one.name, is_net=net))
+        for room, folder in rooms.items()
+    }
     return {room: sources for room, sources in found.items() if sources}
+
+
+def is_net(model: Path) -> bool:
+    """Whether the generated model in the folder is a net's."""
+    return "#define EDGESLM_MODEL_NET" in (model / "model_config.h").read_text()
 
 
 def _link(compiler: Compiler, target: Target, objects: Sequence[str], out: Path) -> None:

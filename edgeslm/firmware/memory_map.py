@@ -15,6 +15,7 @@ WEIGHTS, TOKENIZER = "weights", "tokenizer table"
 LIBRARY, PADDING = "compiler's library", "padding"
 FROM_OBJECT = {"model_weights.o": WEIGHTS, "model_tokenizer.o": TOKENIZER, "model_schedule.o": "schedule"}
 STATE = "edgeslm_model_state"
+NET_ARENA = "edgeslm_net_arena"
 _SECTION = re.compile(r"^(\.[\w.]+)(?:\s+0x([0-9a-f]+)\s+0x([0-9a-f]+).*)?$")
 _INPUT = re.compile(r"^ (\.[\w.$]+|COMMON|\*fill\*)?\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)(?: (.*))?$")
 _NAME = re.compile(r"^ (\.[\w.$]+|COMMON)$")
@@ -107,6 +108,8 @@ def _flash_item(piece: Placed) -> str:
 def _ram_items(piece: Placed, config: str) -> Iterator[tuple[str, int]]:
     if piece.section == ".stack":
         yield "stack", piece.bytes
+    elif piece.name.endswith(NET_ARENA):
+        yield "arena", piece.bytes
     elif piece.name.endswith(STATE):
         cache = 2 * _size(config, "LAYERS") * _size(config, "CACHE_BYTES")
         arena = _size(config, "ARENA_BYTES")

@@ -33,6 +33,8 @@ SECTIONS = ("board", "prefill", "decode", "end")
 """What is missing of a report that ended early."""
 TEXT_SECTIONS = ("board", "text", "end")
 """The same of an encoder's."""
+NET_SECTIONS = ("board", "run", "end")
+"""The same of a net's."""
 CACHE_BYTES = {"float32": (4, 0), "float16": (2, 0), "int8": (1, 4)}
 """Of a number in the cache, and of the scale that a row of a head has."""
 NO_TIMES = "an emulator's time is none of the board's: instructions are counted, and they are no milliseconds"
@@ -57,9 +59,11 @@ def firmware_report(
     prefill = [event for event in positions if not event["logits"]]
     decode = [event for event in positions if event["logits"]]
     end = next((event for event in events if event["section"] == "end"), None)
+    run = next((event for event in events if event["section"] == "run"), None)
     speaks = manifest.model.language is not None
-    there = {"board": board, "prefill": prefill, "decode": decode, "text": texts, "end": end}
-    missing = tuple(name for name in (SECTIONS if speaks else TEXT_SECTIONS) if not there[name])
+    there = {"board": board, "prefill": prefill, "decode": decode, "text": texts, "run": run, "end": end}
+    sections = SECTIONS if speaks else NET_SECTIONS if manifest.task == "tensors" else TEXT_SECTIONS
+    missing = tuple(name for name in sections if not there[name])
     reference = min(REFERENCE, len(decode)) if decode else None
     longest = max(texts, key=lambda event: int(event["tokens"])) if texts else None
     if longest is not None:
@@ -78,7 +82,13 @@ def firmware_report(
         runtime=RuntimePart(name="firmware", version=_firmware(manifest).compiler, python=None, threads=1),
         reference_tokens=reference,
         latency_ms=None,
-        instructions=_text(longest) if longest else _step(decode, reference) if reference else None,
+        instructions=_of_run(run)
+        if run
+        else _text(longest)
+        if longest
+        else _step(decode, reference)
+        if reference
+        else None,
         load_ms=None,
         reload_ms=None,
         first_run_ms=None,
@@ -89,15 +99,38 @@ def firmware_report(
                 tokens=event["tokens"], warm_up_runs=0, latency_ms=None, samples_ms=(), instructions=_text(event)
             )
             for event in texts
-        ),
+        )
+        + _lengths_of(run),
         throughput=(),
         energy=EnergyPart(measured=False, why_not="an emulated board takes none of its own"),
-        profile=_text_profile(longest) if longest else _profile(decode, reference) if reference else None,
+        profile=_profile_of(run, longest, decode, reference),
         estimate=None,
         language=_language(manifest, board, prefill, decode) if speaks else None,
         firmware=_memory(manifest, board, prefill, decode, end),
         notes=(NO_TIMES, f"counted by {board['ticks']}: exact to one of its ticks, {_tick(manifest)} instructions"),
     )
+
+
+def _of_run(run: Event) -> InstructionsPart | None:
+    """One inference of a net."""
+    return instructions_part([run["whole"]], None)
+
+
+def _lengths_of(run: Event | None) -> tuple[LengthPart, ...]:
+    """A net has one shape, and no tokens."""
+    if run is None:
+        return ()
+    return (LengthPart(tokens=None, warm_up_runs=0, latency_ms=None, samples_ms=(), instructions=_of_run(run)),)
+
+
+def _profile_of(
+    run: Event | None, longest: Event | None, decode: Sequence[Event], reference: int | None
+) -> ProfilePart | None:
+    if run is not None:
+        return _shares(dict(zip(run["steps"], run["parts"], strict=True)), None, run["whole"])
+    if longest is not None:
+        return _text_profile(longest)
+    return _profile(decode, reference) if reference else None
 
 
 def _language(manifest: Manifest, board: Event, prefill: Sequence[Event], decode: Sequence[Event]) -> LanguagePart:
@@ -172,7 +205,7 @@ def _text_profile(event: Event) -> ProfilePart:
     return _shares(dict(zip(names, parts, strict=True)), event["tokens"], event["whole"])
 
 
-def _shares(counts: dict[str, int], tokens: int, measured: int) -> ProfilePart:
+def _shares(counts: dict[str, int], tokens: int | None, measured: int) -> ProfilePart:
     whole = max(1, sum(counts.values()))
     layers = [
         LayerPart(layer=name, operators=1, ms=None, instructions=float(count), share=count / whole)
