@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from edgeslm.artifacts import PYTORCH
 from edgeslm.bundle.manifest import Manifest, perplexity_part
 from edgeslm.target import Target
 
@@ -104,6 +105,7 @@ class ScoreAnswer(_Answer):
     cosine_mean: float
     max_abs_error: float
     label_agreement: float | None
+    identical: float | None = None  # of a net: the share of numbers that are the reference's, to the bit
 
 
 class GateAnswer(_Answer):
@@ -134,6 +136,7 @@ class FidelityAnswer(_Answer):
     gates: list[GateAnswer]
     worst_tensors: list[tuple[str, float]]
     perplexity: PerplexityAnswer | None = None  # language models only
+    reference: str = PYTORCH  # what the scores are against
 
 
 class StageAnswer(_Answer):
@@ -329,6 +332,7 @@ def build_answer(report: BuildReport) -> BuildAnswer:
             gates=[GateAnswer(**vars(gate)) for gate in fidelity.gates],
             worst_tensors=list(fidelity.worst_tensors),
             perplexity=PerplexityAnswer(**vars(perplexity_part(fidelity.perplexity))) if fidelity.perplexity else None,
+            reference=fidelity.reference,
         ),
         kept_float=report.compiled.kept_float,
         reasons=plan.reasons,

@@ -20,10 +20,11 @@ from edgeslm.decoder import Decoder
 Task = Literal["embedding", "classification", "token-classification", "fill-mask", "generation", "tensors"]
 Role = Literal["embedding", "linear", "other"]
 """What a parameter does: a looked-up table, the weight of a matrix product, anything else (norms, biases)."""
-Precision = Literal["fp32", "fp16", "int8", "int4"]
-"""How one tensor is stored."""
+Precision = Literal["fp32", "fp16", "int8", "int4", "int32"]
+"""How one tensor is stored. int32: biases of a net that came quantized."""
 KvCache = Literal["float32", "float16", "int8"]
 """How a language model's keys and values are kept; float16 on microcontrollers alone."""
+PYTORCH = "PyTorch"
 FIRMWARE = "firmware"
 """The runtime of a model that is compiled into its program."""
 Converter = Literal["edgeslm", "onnx2tf"]
@@ -95,7 +96,8 @@ class Checkpoint:
     generation: GenerationSpec | None = None  # language models only
     decoder: Decoder | None = field(default=None, compare=False)  # language models only
     licence: str | None = None  # SPDX name from the model card, if it gives one
-    root: Path | None = field(default=None, compare=False)  # the folder; None for a plain module
+    root: Path | None = field(default=None, compare=False)  # the folder; None for a plain module and a net
+    net: Path | None = field(default=None, compare=False)  # the .tflite file of a net, which came quantized
 
     @property
     def elements(self) -> int:
@@ -109,6 +111,9 @@ class TensorSpec:
     name: str
     dtype: str  # numpy's name: int32, float32
     shape: tuple[int, ...]
+    scale: float | None = None  # of int8 alone: real = scale · (integer - zero point)
+    zero_point: int | None = None
+    ids: int | None = None  # of an input of ids: they are below it
 
 
 @dataclass(frozen=True)
@@ -265,6 +270,13 @@ class CompiledModel:
     kept_float: tuple[str, ...]  # operators that compute in float although the scheme computes in integers
     signatures: dict[int, str] = field(default_factory=dict)  # bucket -> signature; {} for one dynamic graph
     language: LanguageSpec | None = None  # language models only
+    inputs: tuple[TensorSpec, ...] = ()  # of a net alone, as are outputs: others have their ONNX model's
+    outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def is_net(self) -> bool:
+        """Whether it came quantized, as a .tflite file, and was compiled."""
+        return self.runtime == FIRMWARE and bool(self.outputs)
 
     @property
     def bytes(self) -> int:
@@ -283,6 +295,7 @@ class OutputScore:
     cosine_mean: float
     max_abs_error: float
     label_agreement: float | None = None  # classifiers only: share of samples with the same best label
+    identical: float | None = None  # of a net: the share of numbers that are the reference's, to the bit
 
 
 @dataclass(frozen=True)
@@ -319,6 +332,7 @@ class Fidelity:
     gates: tuple[Gate, ...]
     worst_tensors: tuple[tuple[str, float], ...] = ()  # parameter, relative weight error; filled on a missed gate
     perplexity: Perplexity | None = None  # language models only
+    reference: str = PYTORCH  # what the scores are against
 
     @property
     def cosine_min(self) -> float:

@@ -95,6 +95,12 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
     holds already is not worked out again."""
     target = load_target(request.target)
     checkpoint = open_checkpoint(request.model)
+    if checkpoint.net is not None:
+        from edgeslm.stages.firmware_net_plan import decide_net, reject_net_options
+
+        reject_net_options(checkpoint, _net_options(request))
+        found = decide_net(target, checkpoint, request.scheme, request.backend, request.converter)
+        return Decision(target, checkpoint, found.plan, None, None, found.budget)
     if checkpoint.decoder is None:
         lengths = length_buckets(checkpoint, request.max_length)
         reject_language_options(checkpoint, request.context, request.kv_cache)
@@ -138,6 +144,19 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
     return decision(plan=decide_language(target, checkpoint, lengths[0], kv_cache, missing, *asked))
 
 
+def _net_options(request: BuildRequest) -> dict[str, object]:
+    """What a net that came quantized has no use for."""
+    return {
+        "--max-length": request.max_length,
+        "--context": request.context,
+        "--kv-cache": request.kv_cache,
+        "--calibration": request.calibration,
+        "--eval": request.eval,
+        "--min-fidelity": request.min_fidelity,
+        "--vendor-wheels": request.vendor_wheels,
+    }
+
+
 def _keep_budget(cache: StageCache, key: list[object], make: Callable[[], FirmwareBudget]) -> FirmwareBudget:
     from edgeslm.backends.cortexm.budget import FirmwareBudget
 
@@ -160,7 +179,9 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     decision = plan(request, cache)
     checkpoint, decided = decision.checkpoint, decision.plan
     store.reject_existing(store.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
-    if decision.target.is_firmware and checkpoint.decoder is None:
+    if checkpoint.net is not None:
+        made = _build_net(request, decision, cache, announce)
+    elif decision.target.is_firmware and checkpoint.decoder is None:
         made = _build_firmware_encoder(request, decision, cache, announce)
     elif decision.target.is_firmware:
         made = _build_firmware(request, decision, cache, announce)
@@ -240,6 +261,28 @@ def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: St
     with explain_full_disk(request.out), announce("bundle", False):
         bundle = write_firmware_bundle(
             checkpoint, decided, target, compiled, fidelity, built, request.out, onnx, **flags
+        )
+    return bundle, compiled, fidelity
+
+
+def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    from edgeslm.backends.cortexm.host import find_host_compiler
+    from edgeslm.bundle.firmware import write_firmware_bundle
+    from edgeslm.firmware.toolchain import find_compiler
+    from edgeslm.stages.firmware_net import NetStages
+
+    checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
+    find_compiler()
+    find_host_compiler()
+    stages = NetStages(cache, checkpoint, decided, target)
+    compiled = stages.generate()
+    fidelity = stages.score(compiled)
+    gates.require_passed(fidelity, allow=request.allow_below_gate)
+    flags = {"below_gate": not fidelity.passed, "force": request.force}
+    built = stages.image(compiled)
+    with explain_full_disk(request.out), announce("bundle", False):
+        bundle = write_firmware_bundle(
+            checkpoint, decided, target, compiled, fidelity, built, request.out, None, **flags
         )
     return bundle, compiled, fidelity
 

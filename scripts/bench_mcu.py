@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from edgeslm.backends.cortexm import packing
 from edgeslm.backends.cortexm.packing import Layout
 from scripts.bench_mcu_integers import measured_integers
+from scripts.bench_mcu_nets import net_changes, net_counts
 from scripts.bench_mcu_tokens import token_changes, token_counts
-from scripts.mcu_figures import TITLES, TOKENS_GOLDEN, reached
+from scripts.mcu_figures import NETS_GOLDEN, TITLES, TOKENS_GOLDEN, reached
 from tests.firmware.kernel_programs import BOARDS, Case, bits, build_board, compiler_version, run_board
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,21 +39,22 @@ def main() -> int:
     parser.add_argument("--update", action="store_true", help="write the golden files")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        kernels, tokens = kernel_counts(Path(folder)), token_counts(Path(folder))
+        kernels, tokens, nets = kernel_counts(Path(folder)), token_counts(Path(folder)), net_counts(Path(folder))
     print(f"instructions (per element or product), arm-none-eabi-gcc {kernels['compiler']}")
     for label in kernels["instructions"]["m4"]:
         print(f"  {label:42}" + "".join(_figure(kernels, core, label) for core in CORES))
-    found = list(reached(kernels, tokens))
+    found = list(reached(kernels, tokens, nets))
     print()
     _print_table([TITLES, *(figure.row(number) for figure, number in found)])
     if arguments.update:
-        for path, counts in ((GOLDEN, kernels), (TOKENS_GOLDEN, tokens)):
+        for path, counts in ((GOLDEN, kernels), (TOKENS_GOLDEN, tokens), (NETS_GOLDEN, nets)):
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(counts, indent=1) + "\n")
         return 0
     golden = json.loads(GOLDEN.read_text())
     if kernels["compiler"] == golden["compiler"]:
         lines = [*changes(golden, kernels), *token_changes(json.loads(TOKENS_GOLDEN.read_text()), tokens)]
+        lines += net_changes(json.loads(NETS_GOLDEN.read_text()), nets)
     else:
         print(f"counts are kept for arm-none-eabi-gcc {golden['compiler']}: held to what must be reached, alone")
         lines = [f"{figure.name}: misses what must be reached" for figure, number in found if number > figure.must]

@@ -10,6 +10,7 @@ from typing import Any
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 TOKENS_GOLDEN = GOLDEN / "token_instructions.json"
+NETS_GOLDEN = GOLDEN / "net_instructions.json"
 CONTEXT = 64
 """Positions 0 to 63."""
 TOKEN_TARGETS = {"m4": "mps2-an386", "m55": "mps3-an547"}
@@ -47,11 +48,27 @@ RAM = Figure("RAM ÷ (live set + KV cache)", "–", 1.15, 1.10, SHARE)
 TITLES = ["figure", "peer today", "must", "aim", "reached"]
 
 
-def reached(kernels: dict[str, Any], tokens: dict[str, Any]) -> Iterator[tuple[Figure, float]]:
-    """Each figure, from counts of bench_mcu and of bench_mcu_tokens. Memories are those of the greater core."""
+NETS = {
+    ("dense", "m4"): Figure("4 × FC256 + softmax, static int8, M4", "667,436", 290_000, 270_000, COUNT),
+    ("dense", "m55"): Figure("the same, M55", "269,475", 60_000, 50_000, COUNT),
+    ("layer", "m4"): Figure("encoder layer T=16 d=64 h=4 ffn=256, static int8, M4", "2.56 M", 1.3e6, 1.0e6, COUNT),
+    ("layer", "m55"): Figure("the same, M55", "0.95 M", 350_000, 250_000, COUNT),
+}
+NET_FLASH = {
+    "dense": Figure("flash beyond parameters, 4 × FC256 + softmax", "41 KB", 4 * 1024, 3 * 1024, BYTES),
+    "layer": Figure("the same, encoder layer", "64 KB", 8 * 1024, 6 * 1024, BYTES),
+}
+
+
+def reached(kernels: dict[str, Any], tokens: dict[str, Any], nets: dict[str, Any]) -> Iterator[tuple[Figure, float]]:
+    """Each figure, from counts of bench_mcu, bench_mcu_tokens, bench_mcu_nets. Memories are the greater core's."""
     for core, figure in TOKEN.items():
         yield figure, mean(tokens["positions"][core])
     for core, figure in GEMV.items():
         yield figure, kernels["instructions"][core][GEMV_LABEL] / GEMV_PRODUCTS
     yield FLASH, max(tokens["flash"].values())
     yield RAM, max(tokens["ram"].values())
+    for (net, core), figure in NETS.items():
+        yield figure, nets[net][core]["instructions"]
+    for net, figure in NET_FLASH.items():
+        yield figure, max(found["flash"] for found in nets[net].values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeslm.artifacts import Checkpoint, CompiledModel, Fidelity, QuantPlan
+from edgeslm.artifacts import PYTORCH, Checkpoint, CompiledModel, Fidelity, QuantPlan
 from edgeslm.target import Firmware, Target
 
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING")
@@ -59,6 +59,9 @@ def firmware_readme_text(
     assert target.firmware is not None
     folder, origin = file_name.removesuffix(".edgeslm"), f"{target.firmware.flash_origin:#010x}"
     flag, line = ("--prompt 'Once upon a time'", "a prompt") if checkpoint.generation else ("--text '…'", "a text")
+    talk = f"a line is {line}, Ctrl-C ends an answer"
+    if checkpoint.net is not None:
+        flag, talk = "--file inputs.npz", "Enter asks who is there; numbers go in frames: protocol/serve.h"
     flash = {
         "openocd": f"openocd {_scripts(target.firmware)}-c 'program {folder}/firmware/firmware.elf verify reset exit'",
         "pyocd": f"pyocd flash {folder}/firmware/firmware.hex",
@@ -75,17 +78,21 @@ def firmware_readme_text(
         "",
         f"    python3 -m zipfile -e {file_name} {folder}",
         f"    {flash}",
-        f"    picocom -b 115200 /dev/ttyUSB0      # a line is {line}, Ctrl-C ends an answer",
+        f"    picocom -b 115200 /dev/ttyUSB0      # {talk}",
         "",
         "The folder is the CMake project of exactly this firmware, for a board and for the host:",
         "",
         f"    cd {folder} && cmake --preset {target.name} && cmake --build --preset {target.name}",
         "    cmake --preset host && cmake --build --preset host && build/host/firmware",
     ]
+    if checkpoint.net is not None:
+        calls = "edgeslm_net_input(0), edgeslm_net_run(), edgeslm_net_output(0)"
+        lines += ["", f"In a program of your own: model/, kernels/ and {calls} of model/edgeslm_net.h."]
     if not emulated:
         lines += ["", *plan.warnings]
     elif target.firmware.flasher != "qemu":
-        lines += ["", f"`edgeslm run {file_name} --via qemu {flag.split()[0]} '…'` runs it on an emulated board."]
+        given = flag if checkpoint.net is not None else f"{flag.split()[0]} '…'"
+        lines += ["", f"`edgeslm run {file_name} --via qemu {given}` runs it on an emulated board."]
     return "\n".join(lines) + "\n"
 
 
@@ -95,6 +102,8 @@ def _scripts(firmware: Firmware) -> str:
 
 def _kept(fidelity: Fidelity) -> str:
     kept = f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples"
+    if fidelity.reference != PYTORCH:
+        kept = f"The same numbers as {fidelity.reference}, on {fidelity.samples} inputs"
     if fidelity.perplexity:
         kept = f"Perplexity {fidelity.perplexity.compiled:.4f}, PyTorch's {fidelity.perplexity.reference:.4f}"
     return kept + ("" if fidelity.passed else ", BELOW ITS GATE")
@@ -153,7 +162,7 @@ def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledM
     lines = [
         f"# {checkpoint.name}: {plan.backend}, {plan.scheme}, for {plan.target}",
         "",
-        f"Scored against PyTorch on {fidelity.samples} samples ({fidelity.texts}).",
+        f"Scored against {fidelity.reference} on {fidelity.samples} samples ({fidelity.texts}).",
         *([] if fidelity.passed else ["", "**Below its gate: this model is less faithful than its scheme promises.**"]),
         "",
         *_perplexity_lines(fidelity),

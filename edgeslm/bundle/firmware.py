@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgeslm import __version__
 from edgeslm.artifacts import Bundle, Checkpoint, CompiledModel, Fidelity, OnnxModel, QuantPlan
@@ -21,9 +22,10 @@ from edgeslm.bundle.manifest import (
 )
 from edgeslm.bundle.store import CHAT_TEMPLATE, TOKENIZER, bundle_path, file_part, generation_part, store_bundle
 from edgeslm.errors import InternalError
-from edgeslm.formats.description import describe_language, describe_model
+from edgeslm.formats.description import describe_language, describe_model, describe_net
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
+from edgeslm.template_sources import belongs
 from edgeslm.versions import tool_versions
 
 FOLDER = "firmware"
@@ -70,7 +72,7 @@ def write_firmware_bundle(
 ) -> Bundle:
     """Write the bundle into folder `out`, whole or not at all; see linux.write_bundle. `onnx`: of an encoder alone."""
     path = bundle_path(out, checkpoint, plan)
-    members: dict[str, bytes | Path] = dict(project_files(target))
+    members: dict[str, bytes | Path] = dict(project_files(target, is_net=compiled.is_net))
     members |= {f"model/{name}": compiled.root / name for name in compiled.files}
     members[PRESETS] = built.presets.encode()
     members |= {f"{FOLDER}/{name}": built.root / name for name in built.images}
@@ -88,7 +90,7 @@ def write_firmware_bundle(
     return store_bundle(path, manifest, members, force=force)
 
 
-def project_files(target: Target) -> dict[str, Path]:
+def project_files(target: Target, *, is_net: bool = False) -> dict[str, Path]:
     """Member -> file: what of firmware_templates a target's firmware is built from."""
     if target.firmware is None:
         raise InternalError(f"{target.name} is no microcontroller: there is no project for it")
@@ -97,7 +99,8 @@ def project_files(target: Target) -> dict[str, Path]:
     rooms = [*ROOMS, f"boards/{target.firmware.template}"]
     for room in rooms:
         for file in sorted((templates / room).glob("*")):
-            if file.suffix in SOURCES and (room != "host" or file.name == "main.c"):
+            is_wanted = file.name == "main.c" if room == "host" else belongs(room, file.name, is_net=is_net)
+            if file.suffix in SOURCES and is_wanted:
                 found[f"{room}/{file.name}"] = file
     return found
 
@@ -125,9 +128,7 @@ def _manifest(
         backend=plan.backend,
         scheme=plan.scheme,
         below_gate=below_gate,
-        model=ModelPart.model_validate(
-            describe_model(compiled, onnx, "model/") if onnx else describe_language(compiled, "model/"), strict=False
-        ),
+        model=ModelPart.model_validate(_described(compiled, onnx), strict=False),
         tokenizer=TokenizerPart(
             file=TOKENIZER,
             max_length=max(plan.lengths, default=tokenizer.max_length),
@@ -158,7 +159,13 @@ def _manifest(
             lowered=None,
             compiled=compiled.digest,
         ),
-        tools=tool_versions("export") | tool_versions(plan.backend),
+        tools=({} if compiled.is_net else tool_versions("export")) | tool_versions(plan.backend),
         host_cpu=host_cpu_features(),
         files={name: file_part(content) for name, content in sorted(members.items())},
     )
+
+
+def _described(compiled: CompiledModel, onnx: OnnxModel | None) -> dict[str, Any]:
+    if onnx is not None:
+        return describe_model(compiled, onnx, "model/")
+    return describe_net(compiled, "model/") if compiled.is_net else describe_language(compiled, "model/")

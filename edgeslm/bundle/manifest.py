@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgeslm.artifacts import Fidelity, KvCache, Perplexity, Task
+from edgeslm.artifacts import PYTORCH, Fidelity, KvCache, Perplexity, Task
 from edgeslm.digest import json_digest
 from edgeslm.errors import BundleError
 from edgeslm.target import Target
@@ -41,6 +41,9 @@ class TensorPart(_Part):
     name: str
     dtype: str
     shape: tuple[int, ...]
+    scale: float | None = None  # of a net's int8: real = scale · (integer - zero point)
+    zero_point: int | None = None
+    ids: int | None = None  # of a net's input of ids: they are below it
 
 
 class SignaturePart(_Part):
@@ -101,6 +104,7 @@ class OutputPart(_Part):
     cosine_mean: Score
     max_abs_error: Score
     label_agreement: Score
+    identical: Score = None  # of a net: the share of numbers that are the reference's, to the bit
 
 
 class GatePart(_Part):
@@ -131,6 +135,7 @@ class FidelityPart(_Part):
     gates: tuple[GatePart, ...]
     worst_tensors: tuple[tuple[str, Score], ...]  # parameter, relative weight error; filled on a missed gate
     perplexity: PerplexityPart | None = None  # language models only
+    reference: str = PYTORCH  # what the scores are against
 
 
 class ParentsPart(_Part):
@@ -239,6 +244,7 @@ def fidelity_part(fidelity: Fidelity) -> FidelityPart:
                 cosine_mean=finite(score.cosine_mean),
                 max_abs_error=finite(score.max_abs_error),
                 label_agreement=finite(score.label_agreement),
+                **({} if score.identical is None else {"identical": score.identical}),
             )
             for score in fidelity.scores
         ),
@@ -248,6 +254,7 @@ def fidelity_part(fidelity: Fidelity) -> FidelityPart:
         ),
         worst_tensors=tuple((name, finite(error)) for name, error in fidelity.worst_tensors),
         perplexity=perplexity_part(fidelity.perplexity) if fidelity.perplexity else None,
+        **({} if fidelity.reference == PYTORCH else {"reference": fidelity.reference}),
     )
 
 

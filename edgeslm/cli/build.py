@@ -11,7 +11,7 @@ from edgeslm.cli.console import announce_stage, megabytes, note, print_json, pri
 from edgeslm.cli.request import chosen_model, request_options
 
 if TYPE_CHECKING:
-    from edgeslm.answers import BuildAnswer
+    from edgeslm.answers import BuildAnswer, FidelityAnswer
 
 
 @click.command()
@@ -55,27 +55,19 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool)
         note(f"  note: {reason}")
     fidelity = answer.fidelity
     click.echo()
-    click.echo(f"Parity with PyTorch on {fidelity.samples} samples ({fidelity.texts})")
+    click.echo(f"Parity with {fidelity.reference} on {fidelity.samples} samples ({fidelity.texts})")
     if fidelity.perplexity:
         found = fidelity.perplexity
         click.echo(
             f"Perplexity {found.compiled:.6g}; PyTorch in float32 {found.reference:.6g} ({found.tokens:,} tokens)"
         )
     agreed = "same next token" if answer.task == "generation" else "same label"
-    print_table(
-        ["output", "cosine, worst", "cosine, mean", "largest error", agreed],
-        [
-            [
-                score.output,
-                f"{score.cosine_min:.6f}",
-                f"{score.cosine_mean:.6f}",
-                f"{score.max_abs_error:.2e}",
-                "" if score.label_agreement is None else f"{score.label_agreement:.1%}",
-            ]
-            for score in fidelity.outputs
-        ],
-        right={1, 2, 3, 4},
-    )
+    is_net = any(score.identical is not None for score in fidelity.outputs)
+    if is_net:
+        shares = [[score.output, f"{score.identical:.4%}", f"{score.max_abs_error:.2e}"] for score in fidelity.outputs]
+        print_table(["output", "identical numbers", "largest error"], shares, right={1, 2})
+    else:
+        _print_scores(fidelity, agreed)
     click.echo()
     print_table(
         ["gate", "value", "limit", ""],
@@ -99,7 +91,26 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool)
     given = "--prompt '…'" if answer.task == "generation" else "--text '…'"
     if not runs_here:
         note(f"\nnext: edgeslm flash {answer.bundle}")
+    elif is_net:
+        note(f"\nnext: edgeslm run {answer.bundle} --via qemu --file inputs.npz")
     elif answer.backend == "cortexm":  # a board applies no chat template
         note(f"\nnext: edgeslm run {answer.bundle} --via qemu {given}")
     else:
         note(f"\nnext: edgeslm run {answer.bundle} {given}" + (" --chat" if talks else ""))
+
+
+def _print_scores(fidelity: FidelityAnswer, agreed: str) -> None:
+    print_table(
+        ["output", "cosine, worst", "cosine, mean", "largest error", agreed],
+        [
+            [
+                score.output,
+                f"{score.cosine_min:.6f}",
+                f"{score.cosine_mean:.6f}",
+                f"{score.max_abs_error:.2e}",
+                "" if score.label_agreement is None else f"{score.label_agreement:.1%}",
+            ]
+            for score in fidelity.outputs
+        ],
+        right={1, 2, 3, 4},
+    )

@@ -24,6 +24,7 @@ STAGE_TITLES = {
     "quantize": "quantize",
     "generate": "write the C",
     "score": "score against PyTorch",
+    "bits": "compare with the reference, bit by bit",
     "layers": "name each operator's layer",
     "image": "compile and link",
     "bundle": "write the bundle",

@@ -11,7 +11,7 @@ from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
 
 if TYPE_CHECKING:
     from edgeslm.bundle.inspect import Inspection
-    from edgeslm.bundle.manifest import FirmwarePart, Manifest
+    from edgeslm.bundle.manifest import FidelityPart, FirmwarePart, Manifest, TensorPart
     from edgeslm.target import Target
 
 
@@ -49,7 +49,7 @@ def _print_inspection(inspection: Inspection) -> None:
             ["backend", f"{manifest.backend}, runs on {model.runtime}"],
             ["scheme", manifest.scheme],
             ["text lengths", _lengths(manifest)],
-            ["fidelity", f"cosine at least {_number(fidelity.cosine_min)} on {fidelity.samples} samples"],
+            ["fidelity", _fidelity(fidelity)],
             ["gates", f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"],
             *([["compiler", manifest.firmware.compiler]] if manifest.firmware else []),
             *([["image", manifest.firmware.digest]] if manifest.firmware and manifest.firmware.digest else []),
@@ -59,13 +59,22 @@ def _print_inspection(inspection: Inspection) -> None:
         ],
     )
     tensors = [
-        [tensor.name, way, tensor.dtype, "×".join("length" if n < 0 else str(n) for n in tensor.shape)]
+        [
+            tensor.name,
+            way,
+            tensor.dtype,
+            "×".join("length" if n < 0 else str(n) for n in tensor.shape),
+            _meaning(tensor),
+        ]
         for way, tensors in (("in", model.inputs), ("out", model.outputs))
         for tensor in tensors
     ]
     if tensors:
         click.echo()
-        print_table(["tensor", "", "type", "shape"], tensors)
+        means = any(tensor[-1] for tensor in tensors)
+        print_table(
+            ["tensor", "", "type", "shape"] + ["what it stands for"] * means, [row[: 4 + means] for row in tensors]
+        )
     if manifest.firmware is not None:
         click.echo()
         print_table(["memory", "item", "bytes"], _firmware_rows(manifest.firmware, manifest.target), right={2})
@@ -76,6 +85,19 @@ def _print_inspection(inspection: Inspection) -> None:
         right={1},
     )
     note(f"\nall {len(manifest.files)} digests are right")
+
+
+def _fidelity(fidelity: FidelityPart) -> str:
+    if any(one.identical is not None for one in fidelity.outputs):
+        share = min(one.identical or 0.0 for one in fidelity.outputs)
+        return f"{share:.4%} of all numbers are those of {fidelity.reference}, on {fidelity.samples} samples"
+    return f"cosine at least {_number(fidelity.cosine_min)} on {fidelity.samples} samples"
+
+
+def _meaning(tensor: TensorPart) -> str:
+    if tensor.ids is not None:
+        return f"ids below {tensor.ids}"
+    return "" if tensor.scale is None else f"{tensor.scale:.9g} · (integer - {tensor.zero_point})"
 
 
 def _lengths(manifest: Manifest) -> str:

@@ -125,6 +125,8 @@ def _lengths(decision: Decision) -> list[str]:
         size = megabytes(decided.cache_bytes) if decision.budget is None else f"{kib(decided.cache_bytes)} KiB"
         cache = f"{size} as {decided.kv_cache}"
         return ["context", f"{decided.lengths[0]} tokens; KV cache {cache}"]
+    if decision.checkpoint.net is not None:
+        return ["shapes", "as the file has them"]
     return ["text lengths", ", ".join(map(str, decided.lengths)) or "as the example inputs"]
 
 

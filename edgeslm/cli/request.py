@@ -63,8 +63,8 @@ _OPTIONS = (
     click.option("--target", "-t", required=True, metavar="T", shell_complete=_complete_target,
                  help="The device: a name from `edgeslm targets`, or a target file (PATH.toml)."),
     click.option("--model", "-m", metavar="M",
-                 help="A Hugging Face checkpoint folder (encoder or decoder), or module:function returning "
-                 "(nn.Module, example inputs)."),
+                 help="A Hugging Face checkpoint folder (encoder or decoder); module:function returning "
+                 "(nn.Module, example inputs); or, for microcontrollers, a .tflite file of static int8."),
     click.option("--demo", metavar="D", shell_complete=_complete_demo,
                  help="In place of --model: minilm, a sentence encoder (the default), or assistant, a language model "
                  "that turns requests into JSON calls."),

@@ -10,11 +10,12 @@ import click
 
 from edgeslm.cli.console import print_json
 from edgeslm.cli.device_errors import errors_of_the_device
-from edgeslm.cli.run_firmware import firmware_manifest, run_encoder, run_firmware
+from edgeslm.cli.run_firmware import firmware_manifest, run_encoder, run_firmware, run_net
 from edgeslm.cli.run_generation import given_options, prompt_options, run_prompt
 from edgeslm.cli.run_texts import show_texts
 
 if TYPE_CHECKING:
+    from edgeslm.bundle.manifest import Manifest
     from edgeslm.device import Model
 
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--text", "texts", multiple=True, metavar="T", help="A text; may be given more than once.")
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="F",
-              help="A file with a text per line; for a plain module an .npz with its inputs.")  # fmt: skip
+              help="A file with a text per line; for a plain module or a net an .npz with its inputs.")  # fmt: skip
 @click.option("--via", default="local", metavar="WAY", show_default=True,
               help="local (this machine); for firmware qemu (its emulated board), or serial:PORT[:BAUD].")  # fmt: skip
 @prompt_options
@@ -52,6 +53,16 @@ def run(
     options = given_options(values)
     firmware = firmware_manifest(bundle, via)
     if firmware is not None:
+        if firmware.task == "tensors":
+            if prompt is not None or options:
+                raise ConfigError(f"{firmware.name} takes numbers: it takes no prompt", "--file inputs.npz")
+            if texts or file is None:
+                raise ConfigError(
+                    f"{firmware.name} takes arrays, not text",
+                    f"--file inputs.npz, written by numpy.savez with {_described(firmware)}",
+                )
+            run_net(firmware, bundle, via, lambda model: _run_arrays(model, bundle, texts, file, as_json))
+            return
         if firmware.model.language is None:
             if prompt is not None or options:
                 raise ConfigError(f"{firmware.name} does {firmware.task}: it takes no prompt", "--text '…'")
@@ -71,6 +82,10 @@ def run(
             show_texts(model, bundle, _given_texts(texts, file), as_json)
 
 
+def _described(firmware: Manifest) -> str:
+    return ", ".join(f"{part.name} {part.dtype}{list(part.shape)}" for part in firmware.model.inputs)
+
+
 def _run_arrays(model: Model, bundle: Path, texts: tuple[str, ...], file: Path | None, as_json: bool) -> None:
     from edgeslm.answers import RunAnswer
     from edgeslm.device.answer import answer_arrays, describe_inputs
@@ -79,7 +94,7 @@ def _run_arrays(model: Model, bundle: Path, texts: tuple[str, ...], file: Path |
 
     if texts or file is None:
         raise ConfigError(
-            f"{model.name} is a plain module: it takes arrays, not text",
+            f"{model.name} takes arrays, not text",
             f"--file inputs.npz, written by numpy.savez with {describe_inputs(model)}",
         )
     outputs = answer_arrays(model, file)

@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from edgeslm.device.prompt_options import PromptOption
 
 if TYPE_CHECKING:
     from edgeslm.bundle.manifest import Manifest
+    from edgeslm.device.model import Model
     from edgeslm.firmware.board import Board, Done
 
 OFFERED = ("max_tokens", "temperature", "seed")
@@ -137,6 +138,20 @@ def run_encoder(manifest: Manifest, bundle: Path, via: str, texts: list[str], as
         described = manifest.model_dump(mode="json")
         with Model(described, Runner(described["model"], engine), tokenizer) as model:
             show_texts(model, bundle, texts, as_json)
+
+
+def run_net(manifest: Manifest, bundle: Path, via: str, show: Callable[[Model], None]) -> None:
+    """A net's outputs, computed by the board; `show` asks for them and prints them."""
+    from edgeslm.cli.device_errors import errors_of_the_device
+    from edgeslm.device.model import Model
+    from edgeslm.device.runner import Runner
+    from edgeslm.firmware.net_board import BoardNet
+    from edgeslm.firmware.open_board import open_board
+
+    described = manifest.model_dump(mode="json")
+    with errors_of_the_device(), open_board(bundle, manifest, via) as board:
+        runner = Runner(described["model"], BoardNet(board, manifest.model))
+        show(Model(described, runner, None))
 
 
 def _stream(board: Board, prompt: str, *, silent: bool) -> tuple[str, list[int], Done]:

@@ -106,6 +106,9 @@ class Runner:
             if not tensor.fits(array.shape):
                 raise UsageError(f"input {name} must have the shape {tensor}, not {array.shape}")
             arrays[name] = np.ascontiguousarray(array, tensor.dtype)
+            if tensor.dtype.kind == "i" and not np.array_equal(arrays[name], array):
+                limits = np.iinfo(tensor.dtype)
+                raise UsageError(f"input {name} is {tensor.dtype}, and has numbers beyond {limits.min} … {limits.max}")
         return arrays
 
     def _length(self, arrays: Arrays) -> int | None:

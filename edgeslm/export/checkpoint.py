@@ -1,4 +1,5 @@
-"""Opening a model by what the user calls it: `demo`, `demo:assistant`, a Hugging Face folder, or `module:function`.
+"""Opening a model by what the user calls it: `demo`, `demo:assistant`, a Hugging Face folder, `module:function`, or a
+.tflite file.
 
 Nothing of the model is run here, and torch is not imported for a folder: `plan` and an unchanged `build` stay fast.
 """
@@ -22,7 +23,10 @@ DEFAULT_MAX_LENGTH = 256
 
 
 def open_checkpoint(source: str) -> Checkpoint:
-    """Read and check the model. Raises CheckpointError, UnsupportedError, MissingExtraError."""
+    """Read and check the model; of a .tflite file, that it can be read.
+
+    Raises CheckpointError, UnsupportedError, MissingExtraError.
+    """
     demo = find_demo(source)
     if demo is not None:
         return open_folder(demo.folder, source, name=demo.name)
@@ -33,9 +37,13 @@ def open_checkpoint(source: str) -> Checkpoint:
         from edgeslm.export.plain_module import open_plain_module
 
         return open_plain_module(source)
+    if path.suffix == ".tflite":
+        from edgeslm.export.tflite_net import open_net
+
+        return open_net(path, source)
     if path.is_file():
         raise CheckpointError(
-            f"{source} is a file: a checkpoint is a folder with config.json and model.safetensors",
+            f"{source} is a file, and no .tflite file: a checkpoint is a folder with config.json and model.safetensors",
             f"try --model {path.parent}" if (path.parent / "config.json").is_file() else None,
         )
     raise CheckpointError(f"no model is at {source!r}", _nearest(path))
@@ -91,4 +99,7 @@ def _nearest(path: Path) -> str:
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(str(parent / name) for name in near) + "?"
-    return "a folder with config.json and model.safetensors, module:function, or leave out --model for the demo model"
+    return (
+        "a folder with config.json and model.safetensors, module:function, a .tflite file, or leave out --model for "
+        "the demo model"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edgeslm.artifacts import Checkpoint, Fidelity, Gate, OutputScore
+from edgeslm.artifacts import PYTORCH, Checkpoint, Fidelity, Gate, OutputScore
 from edgeslm.errors import FidelityError
 from edgeslm.fidelity.score import Scores
 from edgeslm.quantize.schemes import Scheme
@@ -64,11 +64,18 @@ def require_passed(fidelity: Fidelity, *, allow: bool) -> None:
         (gate.name, f"{gate.value:.6g}", f"{gate.threshold:.6g}", "passed" if gate.passed else "MISSED")
         for gate in fidelity.gates
     ]
-    text = f"not faithful enough to PyTorch, missed: {', '.join(missed)} ({fidelity.samples} samples, {fidelity.texts})"
+    text = f"not faithful enough to {fidelity.reference}, missed: {', '.join(missed)} "
+    text += f"({fidelity.samples} samples, {fidelity.texts})"
     text += _table(rows)
     if fidelity.worst_tensors:
         text += "\n         weights furthest from the checkpoint's (relative error):"
         text += _table([(name, f"{error:.4g}", "", "") for name, error in fidelity.worst_tensors])
+    if fidelity.reference != PYTORCH:
+        raise FidelityError(
+            text,
+            "the compiled C has a mistake: please report it with the file; --allow-below-gate makes the bundle all the "
+            "same and marks it",
+        )
     raise FidelityError(
         text,
         "a milder scheme keeps more (--scheme int8-weight-only or fp16); --min-fidelity sets another limit; "

@@ -217,6 +217,25 @@ class Board:
         *_, stack, arena = done.words(7)
         return EncodedText(tokens, whole, tuple(ticks_of), stack, arena)
 
+    def ask(self, asked: Frame, kind: str) -> Frame:
+        """The answer of that type to a request that may be carried out again. Raises as `answer` does."""
+        return self._ask(asked.type, asked.payload, kind)
+
+    def follow(self, asked: Frame, doing: str) -> Iterator[Frame]:
+        """The frames `x` and `d` that answer a request, up to the `d` that ends them. Raises as `answer` does."""
+        self._begin(asked.type, asked.payload, doing)
+        while True:
+            frame = self._next(doing, "xd")
+            if frame.type == "d":
+                self._under_way = False
+            yield frame
+            if frame.type == "d":
+                return
+
+    def require_in_order(self, found: int, expected: int) -> None:
+        """Raises DeviceError where a frame of an answer was lost."""
+        self._require_in_order(found, expected)
+
     def interrupt(self) -> None:
         """End the answer under way; its last frames still come."""
         self._interrupted = True
@@ -436,7 +455,14 @@ def error_of(frame: Frame, name: str) -> DeviceError | ConfigError:
         return ConfigError("the prompt is empty, and the model has no token that begins a text", "--prompt '…'")
     if code == 3:
         return ConfigError("the prompt is no text that the board's tokenizer takes: no UTF-8", "--prompt '…'")
+    if code == 21 and second == 1:
+        return ConfigError(
+            f"an id is outside of the table whose rows it names (step {first} of the net)",
+            "edgeslm inspect tells what ids an input takes",
+        )
     what = {
+        20: f"has no byte {second} of its input or output {first}",
+        21: f"refuses step {first} of its net ({second})",
         16: f"does not know the request {chr(first)!r}",
         17: f"has a context of {second}, not {first}",
         18: f"refuses token {second} at position {first}",

@@ -17,6 +17,7 @@ from edgeslm.formats.image_digest import TOLD_BYTES, image_digest
 from edgeslm.formats.uf2 import write_uf2
 from edgeslm.target import Firmware, Target
 from edgeslm.template_folder import template_folder
+from edgeslm.template_sources import belongs
 from edgeslm.toolchain import run_tool
 
 STACK_BYTES = 2048
@@ -150,12 +151,20 @@ def include_folders(firmware: Firmware, model: Path) -> Iterable[Path]:
 def image_sources(firmware: Firmware, model: Path) -> dict[str, list[Path]]:
     """Room -> its sources; a room's objects lie together, and the map tells them apart by it. What a board's boot2 is
     made of is none of them: it is a program of its own."""
-    templates = template_folder()
+    templates, net = template_folder(), is_net(model)
     rooms = {room: templates / room for room in ROOMS}
     rooms |= {"board": board_folder(firmware), "model": model}
-    found = {room: sorted([*folder.glob("*.c"), *folder.glob("*.S")]) for room, folder in rooms.items()}
+    found = {
+        room: sorted(one for kind in ("*.c", "*.S") for one in folder.glob(kind) if belongs(room, one.name, is_net=net))
+        for room, folder in rooms.items()
+    }
     found["board"] = [path for path in found["board"] if path.name != boot2.SOURCE]
     return {room: sources for room, sources in found.items() if sources}
+
+
+def is_net(model: Path) -> bool:
+    """Whether the generated model in the folder is a net's."""
+    return "#define EDGESLM_MODEL_NET" in (model / "model_config.h").read_text()
 
 
 def _link(compiler: Compiler, target: Target, objects: Sequence[str], out: Path) -> None:

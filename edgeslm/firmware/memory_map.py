@@ -18,6 +18,7 @@ FROM_OBJECT = {
     **{"uart_stm32.o": "board", "start_rp.o": "board"},  # for several boards, and still not for all
 }
 STATE = "edgeslm_model_state"
+NET_ARENA = "edgeslm_net_arena"
 _SECTION = re.compile(r"^(\.[\w.]+)(?:\s+0x([0-9a-f]+)\s+0x([0-9a-f]+).*)?$")
 _INPUT = re.compile(r"^ (\.[\w.$]+|COMMON|\*fill\*)?\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)(?: (.*))?$")
 _NAME = re.compile(r"^ (\.[\w.$]+|COMMON)$")
@@ -110,6 +111,8 @@ def _flash_item(piece: Placed) -> str:
 def _ram_items(piece: Placed, config: str) -> Iterator[tuple[str, int]]:
     if piece.section == ".stack":
         yield "stack", piece.bytes
+    elif piece.name.endswith(NET_ARENA):
+        yield "arena", piece.bytes
     elif piece.name.endswith(STATE):
         cache = 2 * _size(config, "LAYERS") * _size(config, "CACHE_BYTES")
         arena = _size(config, "ARENA_BYTES")

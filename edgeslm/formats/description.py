@@ -41,5 +41,24 @@ def describe_language(compiled: CompiledModel, prefix: str = "") -> dict[str, An
     }
 
 
+def describe_net(compiled: CompiledModel, prefix: str = "") -> dict[str, Any]:
+    """The same for a net that came quantized: its inputs and outputs are what the file has."""
+    nothing = {"pad_id": 0, "lengths": [], "signatures": {}, "language": None}
+    return {
+        "runtime": compiled.runtime,
+        "files": [prefix + name for name in compiled.files],
+        "digest": compiled.digest,
+        "scheme": compiled.scheme,
+        "inputs": [_quantized_spec(spec) for spec in compiled.inputs],
+        "outputs": [_quantized_spec(spec) for spec in compiled.outputs],
+        **nothing,
+    }
+
+
+def _quantized_spec(spec: TensorSpec) -> dict[str, Any]:
+    more = {"scale": spec.scale, "zero_point": spec.zero_point, "ids": spec.ids}
+    return _spec(spec) | {name: value for name, value in more.items() if value is not None}
+
+
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)}

@@ -7,6 +7,7 @@ and the factors are in `requantize.py`. Floats may come in and go out (Quantize)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
 
@@ -67,6 +68,9 @@ def evaluate_integers(node: Node, operands: Sequence[Array], tensors: Sequence[T
     """The value a node makes. `tensors` describe the operands."""
     kind, out = node.kind, node.output
     x = operands[0]
+    if isinstance(kind, nodes.Limited):
+        made = evaluate_integers(replace(node, kind=kind.inner), operands, tensors)
+        return np.clip(made, kind.low, kind.high)
     if isinstance(kind, MOVES):
         return evaluate(node, operands, tensors, {})
     if isinstance(kind, nodes.Pad):
@@ -99,6 +103,8 @@ def evaluate_integers(node: Node, operands: Sequence[Array], tensors: Sequence[T
             made = scaled(sums, mean_multiplier(tensors[0], out, count))
         case nodes.Softmax():
             return _softmax(x, tensors[0], kind.beta)
+        case nodes.Table():
+            return operands[1][x.astype(np.int64) - LOWEST]
         case _:
             return table_of(kind, tensors[0], out)[x.astype(np.int64) - LOWEST]
     return np.clip(made + zero_of(out), LOWEST, HIGHEST)

@@ -132,6 +132,21 @@ class UnitNorm(Kind):
     least: float
 
 
+@dataclass(frozen=True)
+class Limited(Kind):
+    """Inputs as `inner` has them -> its integers, no less than `low` and no more than `high`: a Clamp that is part of
+    what it limits."""
+
+    inner: Kind
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Table(Kind):
+    """x int8, table (256) int8 -> the same shape: table[x + 128]. What any function of one int8 is."""
+
+
 # ---- Plain kinds -----------------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,8 @@ SECTIONS = ("board", "prefill", "decode", "end")
 """What is missing of a report that ended early."""
 TEXT_SECTIONS = ("board", "text", "end")
 """The same of an encoder's."""
+NET_SECTIONS = ("board", "run", "end")
+"""The same of a net's."""
 CACHE_BYTES = {"float32": (4, 0), "float16": (2, 0), "int8": (1, 4)}
 """Of a number in the cache, and of the scale that a row of a head has."""
 NO_ENERGY = {
@@ -63,15 +65,17 @@ def firmware_report(
     prefill = [event for event in positions if not event["logits"]]
     decode = [event for event in positions if event["logits"]]
     end = next((event for event in events if event["section"] == "end"), None)
+    run = next((event for event in events if event["section"] == "run"), None)
     speaks = manifest.model.language is not None
-    there = {"board": board, "prefill": prefill, "decode": decode, "text": texts, "end": end}
-    missing = tuple(name for name in (SECTIONS if speaks else TEXT_SECTIONS) if not there[name])
+    there = {"board": board, "prefill": prefill, "decode": decode, "text": texts, "run": run, "end": end}
+    sections = SECTIONS if speaks else NET_SECTIONS if manifest.task == "tensors" else TEXT_SECTIONS
+    missing = tuple(name for name in sections if not there[name])
     counts = counts_of(board, end)
     reference = min(REFERENCE, len(decode)) if decode else None
     longest = max(texts, key=lambda event: int(event["tokens"])) if texts else None
     if longest is not None:
         reference = longest["tokens"]
-    step = longest or (decode[reference - 1] if reference else None)
+    step = run or longest or (decode[reference - 1] if reference else None)
     language = _language(manifest, board, counts, prefill, decode) if speaks else None
     prompt = reference_prompt(language, reference) if language else None
     return ProbeReport(
@@ -96,10 +100,12 @@ def firmware_report(
         first_run_ms=None,
         peak_rss_mib=None,
         memory=MemoryPart(rss=None, peak_rss=None, private=None),
-        lengths=tuple(_length(event, counts) for event in texts),
+        lengths=tuple(_length(event, counts) for event in ([run] if run else texts)),
         throughput=_throughput(longest, counts),
         energy=EnergyPart(measured=False, why_not=NO_ENERGY[counts.emulated]),
-        profile=_text_profile(longest, counts)
+        profile=_run_profile(run, counts)
+        if run
+        else _text_profile(longest, counts)
         if longest
         else _profile(decode, reference, counts)
         if reference
@@ -206,7 +212,12 @@ def _text_profile(event: Event, counts: Counts) -> ProfilePart:
     return _shares(dict(zip(names, parts, strict=True)), event["tokens"], event["whole"], counts)
 
 
-def _shares(taken: dict[str, int], tokens: int, measured: int, counts: Counts) -> ProfilePart:
+def _run_profile(event: Event, counts: Counts) -> ProfilePart:
+    """A net by its steps."""
+    return _shares(dict(zip(event["steps"], event["parts"], strict=True)), None, event["whole"], counts)
+
+
+def _shares(taken: dict[str, int], tokens: int | None, measured: int, counts: Counts) -> ProfilePart:
     whole = max(1, sum(taken.values()))
     layers = [
         LayerPart(

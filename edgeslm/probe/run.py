@@ -162,6 +162,10 @@ def _refuse_for_firmware(request: ProbeRequest, manifest: Manifest) -> None:
         parse_port(request.via)
     if request.rootfs or request.core or request.calibration:
         raise ConfigError("--rootfs, --core and --calibration are for bundles that run Linux")
+    if manifest.task == "tensors":
+        if request.settings.lengths:
+            raise ConfigError(f"{manifest.name} takes numbers of fixed shapes: it has no lengths", "leave out --length")
+        return
     longest, language = max(request.settings.lengths, default=0), manifest.model.language
     room = language.context if language else max(manifest.model.lengths)
     if longest > room:

@@ -139,7 +139,7 @@ def image_stage(cache: StageCache, target: Target, variant: Variant, compiled: C
     """The image of the generated C, and what a bundle has beside it. Raises MissingToolError, DoesNotFitError,
     ToolFailedError."""
     templates = template_folder()
-    project = [str(path.relative_to(templates)) for path in project_files(target).values()]
+    project = [str(path.relative_to(templates)) for path in project_files(target, is_net=compiled.is_net).values()]
     key = [
         compiled.digest,
         target.model_dump(mode="json"),
@@ -178,5 +178,5 @@ def kernels_key(variant: Variant) -> tuple[object, ...]:
     """What the host's build of generated C depends on, beside that C."""
     templates = template_folder()
     names = [str(path.relative_to(templates)) for path in sorted((templates / "kernels").glob("*.[ch]"))]
-    names += ["model/edgeslm_model.h", "model/edgeslm_encoder.h", "host/edgeslm_library.c"]
+    names += ["model/edgeslm_model.h", "model/edgeslm_encoder.h", "model/edgeslm_net.h", "host/edgeslm_library.c"]
     return (variant.host_macros, files_digest(templates, names), code_digest(f"backends/{BACKEND}"))

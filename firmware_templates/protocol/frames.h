@@ -41,9 +41,12 @@ static inline const uint8_t *edgeslm_frame_payload(const edgeslm_receiver *recei
 /* The payload's word `index`, 4 bytes each; 0 behind its end. */
 uint32_t edgeslm_frame_word(const edgeslm_receiver *receiver, uint32_t index);
 
+/* Tell the host that its request has come: an `a`, where it has a number. 0 where it has come before: the wire doubled
+ * it, or the host did not see the `a`. */
+int edgeslm_confirm(const edgeslm_receiver *receiver);
+
 /* Send a frame whose payload is words (count), then text (bytes), by edgeslm_uart_write. Its number is that of the
- * request that is answered. */
-extern uint32_t edgeslm_answered;
+ * request that was confirmed last. */
 void edgeslm_send(uint32_t type, const uint32_t *words, uint32_t count, const char *text, uint32_t bytes);
 
 #endif

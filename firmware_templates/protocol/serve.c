@@ -136,12 +136,8 @@ static void probe(uint32_t prompt, uint32_t steps) {
 
 /* 1 where the host says that this is the end. */
 static int answer_request(void) {
-  uint32_t type = edgeslm_frame_type(&receiver), number = edgeslm_frame_number(&receiver), before = edgeslm_answered;
-  edgeslm_answered = number;
-  if (number) {
-    send_words('a', NULL, 0);
-    if (number == before) return 0; /* the wire doubled it, or the host did not see the `a` */
-  }
+  uint32_t type = edgeslm_frame_type(&receiver);
+  if (!edgeslm_confirm(&receiver)) return 0;
   switch (type) {
     case 'H': hello(); break;
 #if EDGESLM_MODEL_ENCODER

@@ -24,6 +24,12 @@
  *   X  tokens                                       x  tokens, 1, ticks of the model, ticks with outputs
  *                                                   p  tokens, ticks of each part
  *                                                   d  as above
+ *   With a net there are none of these but H, and:
+ *   I  input, its first byte; bytes                 i  input, first byte, how many
+ *   R  –                                            d  steps, ticks of all, bytes of stack used
+ *   X  –                                            x  step, its ticks. Once for each step
+ *                                                   d  as above
+ *   V  output, its first byte, how many             v  output, first byte; bytes
  *   Q  –                                            the emulator exits; a board starts again
  *
  * e: code, two words that belong to it (see the enumeration). Byte 3 (Ctrl-C) while it is answered ends P or E. A host
@@ -41,7 +47,9 @@ enum {
   EDGESLM_ERROR_UNKNOWN = 16, /* type, bytes */
   EDGESLM_ERROR_LENGTH = 17,  /* more positions than the context has: asked for, context */
   EDGESLM_ERROR_STEP = 18,    /* the model refused a token: position, token */
-  EDGESLM_ERROR_FAULT = 19    /* the core faulted: its fault status, where */
+  EDGESLM_ERROR_FAULT = 19,   /* the core faulted: its fault status, where */
+  EDGESLM_ERROR_PORT = 20,    /* no such bytes of an input or output: which, first byte */
+  EDGESLM_ERROR_NET = 21      /* a step of a net says no: which, EDGESLM_NET_… */
 };
 
 /* Answer until the UART ends (the host build's alone) or Q comes. */

@@ -2,38 +2,22 @@
 
 #include "edgeslm_board.h"
 #include "encode_text.h"
+#include "greeting.h"
 
 enum { CTRL_C = 3, BACKSPACE = 8, NEWLINE = 10, RETURN = 13, CTRL_U = 21, DELETE = 127 };
 
 static uint32_t typed; /* bytes of the line */
 
-static void show(const char *text) {
-  while (*text) edgeslm_uart_write((uint8_t)*text++);
-}
-
 void edgeslm_terminal_start(void) { typed = 0; }
 
 static void ask(void) {
   typed = 0;
-  show("\r\n> ");
-}
-
-static void show_digest(void) {
-  const uint8_t *byte = (const uint8_t *)edgeslm_image_digest;
-  for (uint32_t i = 0; i < 16u; i++) {
-    uint32_t digit = i & 1u ? *byte++ & 15u : (uint32_t)*byte >> 4;
-    edgeslm_uart_write(digit < 10u ? digit + '0' : digit + 'a' - 10u);
-  }
+  edgeslm_show("\r\n> ");
 }
 
 void edgeslm_terminal_greet(void) {
-  show("\r\n");
-  show(edgeslm_model_config.name);
-  show(", ");
-  show(edgeslm_model_config.scheme);
-  show(", ");
-  show_digest();
-  ask();
+  typed = 0;
+  edgeslm_greet(edgeslm_model_config.name, edgeslm_model_config.scheme);
 }
 
 #if EDGESLM_MODEL_ENCODER
@@ -65,11 +49,11 @@ static void answer(uint8_t *line, const edgeslm_options *options) {
   edgeslm_real *out = edgeslm_outputs(state);
   (void)options;
   if (edgeslm_encode_text(&encoded, (const char *)line, typed)) {
-    show("\r\nno UTF-8, or too long");
+    edgeslm_show("\r\nno UTF-8, or too long");
   } else {
     uint32_t rows = EDGESLM_MODEL_OUTPUT_ROWS ? encoded.count : 1u;
     for (uint32_t t = 0; t < rows && edgeslm_output(state, t, out) == EDGESLM_OK; t++) {
-      show("\r\n");
+      edgeslm_show("\r\n");
       for (uint32_t i = 0; i < EDGESLM_MODEL_OUTPUTS && !edgeslm_uart_interrupted(); i++) show_real(out[i]);
     }
   }
@@ -112,13 +96,13 @@ static void answer(uint8_t *line, const edgeslm_options *options) {
     ask();
     return;
   }
-  show("\r\n");
+  edgeslm_show("\r\n");
   make_turn(line);
   switch (edgeslm_generate(&answered, (const char *)line, typed, options, show_token)) {
     case 0: break;
-    case EDGESLM_PROMPT_TOO_LONG: show("too long for the model's context"); break;
-    case EDGESLM_PROMPT_EMPTY: show("a prompt, please"); break;
-    default: show("no UTF-8");
+    case EDGESLM_PROMPT_TOO_LONG: edgeslm_show("too long for the model's context"); break;
+    case EDGESLM_PROMPT_EMPTY: edgeslm_show("a prompt, please"); break;
+    default: edgeslm_show("no UTF-8");
   }
   ask();
 }
@@ -129,7 +113,7 @@ static void answer(uint8_t *line, const edgeslm_options *options) {
 static void erase(const uint8_t *line) {
   while (typed && (line[--typed] & 0xc0u) == 0x80u) {
   }
-  show("\b \b");
+  edgeslm_show("\b \b");
 }
 
 void edgeslm_terminal_take(uint8_t *line, uint32_t most, uint32_t byte, const edgeslm_options *options) {

@@ -15,6 +15,7 @@ from edgeslm.ir.fixed_point import Multiplier, inverse_root, scaled, shifted_rig
 from edgeslm.ir.import_tflite import import_tflite
 from edgeslm.ir.interpret_integers import IntegerInterpreter
 from tests.unit.tflite_int8 import Array, Net, run_by_parts, run_micro, run_reference, sample
+from tests.unit.tflite_nets import a_stack, an_encoder, integers
 from tests.unit.tflite_seeds import every_operator
 
 pytest.importorskip("ai_edge_litert")
@@ -224,10 +225,6 @@ def test_floats_in_and_out(draw: Draw) -> None:
 # ---- Elements moved --------------------------------------------------------------------------------------------------
 
 
-def integers(net: Net, *values: int) -> int:
-    return net.constant(np.array(values, np.int32))
-
-
 def moving(kind: str) -> Net:
     """A net of one operator over (2, 6, 4), with a form of it that is more than the plain one."""
     net, scale = Net(), (0.1, 5)
@@ -287,75 +284,6 @@ def test_fully_connected_over_more_than_two_axes(shape: list[int]) -> None:
 # ---- Whole nets ------------------------------------------------------------------------------------------------------
 
 
-def dense(net: Net, random: np.random.Generator, x: int, rows: int, scale: float, zero: int = 0, **options: Any) -> int:
-    """A layer with weights by channel and a bias."""
-    shape = net.graph.shape(x)
-    x_scale = net.graph.subgraph.tensors[x].quantization.scale[0]
-    scales = [float(one) for one in random.uniform(0.002, 0.01, rows).astype(np.float32)]
-    weight = net.constant(random.integers(-127, 128, (rows, shape[-1])).astype(np.int8), scales)
-    bias = net.constant(
-        random.integers(-2000, 2000, rows).astype(np.int32), [float(x_scale * np.float32(one)) for one in scales]
-    )
-    made = [*shape[:-1], rows]
-    return net.add("FULLY_CONNECTED", [x, weight, bias], made, scale, zero, keepNumDims=len(shape) > 2, **options)
-
-
-def normalized(net: Net, random: np.random.Generator, x: int) -> int:
-    """LayerNorm, as converters take it apart."""
-    shape = net.graph.shape(x)
-    axis, ones = integers(net, len(shape) - 1), [*shape[:-1], 1]
-    keep = {"options_of": "ReducerOptions", "keepDims": True}
-    mean = net.add("MEAN", [x, axis], ones, 0.01, 1, **keep)
-    squares = net.add("SQUARED_DIFFERENCE", [x, mean], shape, 0.06, -128)
-    variance = net.add("MEAN", [squares, axis], ones, 0.03, -128, **keep)
-    epsilon = net.constant(np.full([1], -127, np.int8), [0.001], [-128])
-    root = net.add("RSQRT", [net.add("ADD", [variance, epsilon], ones, 0.03, -128)], ones, 0.03, -128)
-    centred = net.add("SUB", [x, mean], shape, 0.03, -2)
-    scaled_ = net.add("MUL", [centred, root], shape, 0.03, 3)
-    gain = net.constant(random.integers(1, 128, shape[-1]).astype(np.int8), [0.01])
-    shift = net.constant(random.integers(-128, 128, shape[-1]).astype(np.int8), [0.01])
-    return net.add("ADD", [net.add("MUL", [scaled_, gain], shape, 0.03, 3), shift], shape, 0.03, 2)
-
-
-def an_encoder(activation: str) -> Net:
-    """Token ids to two logits: embeddings, a layer of two heads over 6 tokens, the first token's row, a softmax."""
-    tokens, width, heads, inner = 6, 16, 2, 32
-    random, net = np.random.default_rng(5), Net()
-    head = width // heads
-    ids = net.input([tokens], dtype=np.int32)
-    words = net.constant(sample([11, width], 4), [0.03], [2])
-    places = net.constant(sample([tokens, width], 8), [0.01], [-3])
-    rows = net.add("GATHER", [words, ids], [tokens, width], 0.03, 2)
-    x = normalized(net, random, net.add("ADD", [rows, places], [tokens, width], 0.035, 1))
-
-    def by_heads(y: int, order: Sequence[int], shape: Sequence[int]) -> int:
-        scale = (float(net.graph.subgraph.tensors[y].quantization.scale[0]), 0)
-        split = net.add("RESHAPE", [y, integers(net, tokens, heads, head)], [tokens, heads, head], *scale)
-        return net.add("TRANSPOSE", [split, integers(net, *order)], shape, *scale)
-
-    query, key, value = (dense(net, random, x, width, 0.05) for _ in range(3))
-    query, value = (by_heads(one, (1, 0, 2), [heads, tokens, head]) for one in (query, value))
-    key = by_heads(key, (1, 2, 0), [heads, head, tokens])
-    options = {"options_of": "BatchMatMulOptions"}
-    scores = net.add("BATCH_MATMUL", [query, key], [heads, tokens, tokens], 0.1, 4, **options)
-    eighth = net.constant(np.array([90], np.int8), [0.004])
-    scores = net.add("MUL", [scores, eighth], [heads, tokens, tokens], 0.05, 0)
-    shares = net.add("SOFTMAX", [scores], [heads, tokens, tokens], 1 / 256, -128, beta=1.0)
-    mixed = net.add("BATCH_MATMUL", [shares, value], [heads, tokens, head], 0.04, 0, **options)
-    joined = net.add("TRANSPOSE", [mixed, integers(net, 1, 0, 2)], [tokens, heads, head], 0.04)
-    joined = net.add("RESHAPE", [joined, integers(net, tokens, width)], [tokens, width], 0.04)
-    x = normalized(net, random, net.add("ADD", [dense(net, random, joined, width, 0.05), x], [tokens, width], 0.05, 3))
-    if activation == "GELU":
-        up = net.add("GELU", [dense(net, random, x, inner, 0.05, 6)], [tokens, inner], 0.03, -100, approximate=False)
-    else:
-        up = dense(net, random, x, inner, 0.05, -128, fusedActivationFunction=1)
-    x = normalized(net, random, net.add("ADD", [dense(net, random, up, width, 0.05), x], [tokens, width], 0.05, 3))
-    first = net.add("SLICE", [x, integers(net, 0, 0), integers(net, 1, width)], [1, width], 0.03, 2)
-    logits = dense(net, random, net.add("TANH", [first], [1, width], 1 / 128, 0), 2, 0.05)
-    net.outputs = [logits, net.add("SOFTMAX", [logits], [1, 2], 1 / 256, -128, beta=1.0)]
-    return net
-
-
 @pytest.mark.parametrize(("activation", "runtime"), [("RELU", run_micro), ("GELU", run_by_parts)])
 def test_an_encoder(activation: str, runtime: Runtime) -> None:
     random = np.random.default_rng(1)
@@ -365,12 +293,7 @@ def test_an_encoder(activation: str, runtime: Runtime) -> None:
 
 def test_four_wide_layers_and_a_softmax() -> None:
     """Its four layers are of 256: of the sizes that are measured on boards."""
-    random, net = np.random.default_rng(2), Net()
-    x = net.input([1, 256], 0.02, -5)
-    for _ in range(4):
-        x = dense(net, random, x, 256, 0.2, -128, fusedActivationFunction=1)
-    net.outputs = [net.add("SOFTMAX", [x], [1, 256], 1 / 256, -128, beta=1.0)]
-    hold(net, run_micro, 9)
+    hold(a_stack(), run_micro, 9)
 
 
 def test_the_seed_of_fuzzing_computes_too() -> None:

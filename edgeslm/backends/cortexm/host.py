@@ -19,6 +19,7 @@ from edgeslm.backends.cortexm.packing import FIXED_ONE
 from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.errors import InternalError
 from edgeslm.template_folder import template_folder
+from edgeslm.template_sources import belongs
 from edgeslm.toolchain import find_tool, run_tool
 
 COMPILER_HINT = "a C compiler of the host runs the model before a board does: apt install gcc"
@@ -77,19 +78,24 @@ class HostLanguage:
 
 def compile_library(folder: Path, variant: Variant, out: Path, kernels: Path | None = None) -> Path:
     """`out`/model.so of the generated C in `folder`, with `kernels` of `compile_kernels` where they are there."""
-    kernels = kernels or compile_kernels(variant, out)
+    return compile_model(folder, variant, out, kernels, template_folder() / "host" / "edgeslm_library.c")
+
+
+def compile_model(folder: Path, variant: Variant, out: Path, kernels: Path | None = None, *more: Path) -> Path:
+    """The same with what `more` files call of it; without any, of what the generated C itself offers."""
+    kernels = kernels or compile_kernels(variant, out, is_net=not more)
     templates, library = template_folder(), out / "model.so"
     includes = [f"-I{place}" for place in (folder, templates / "model", templates / "kernels")]
-    sources = [*sorted(folder.glob("*.c")), templates / "host" / "edgeslm_library.c"]
+    sources = [*sorted(folder.glob("*.c")), *more]
     command = [_compiler(), *FLAGS, *variant.host_macros, "-shared", *includes, *map(str, sources), str(kernels)]
     run_tool([*command, "-o", str(library), "-lm"], out / "compile.log", hint=f"the C is in {folder}")
     return library
 
 
-def compile_kernels(variant: Variant, out: Path) -> Path:
-    """`out`/kernels.o: all portable kernels in one object, the same for every model of this kind of core."""
+def compile_kernels(variant: Variant, out: Path, *, is_net: bool = False) -> Path:
+    """`out`/kernels.o: the portable kernels in one object, the same for every model of this kind of core."""
     made, folder = out / "kernels.o", template_folder() / "kernels"
-    sources = map(str, sorted(folder.glob("*.c")))
+    sources = [str(one) for one in sorted(folder.glob("*.c")) if belongs("kernels", one.name, is_net=is_net)]
     command = [_compiler(), *FLAGS, *variant.host_macros, "-r", "-nostdlib", f"-I{folder}", *sources]
     run_tool([*command, "-o", str(made)], out / "kernels.log", hint=f"the C is in {folder}")
     return made
