@@ -93,7 +93,7 @@ void edgeslm_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, const int32_
                        const edgeslm_matmul_shape *shape);
 
 /* ---- Two operands -------------------------------------------------------------------------------------------------
- * y is dense, (extents[0], …, extents[3]); a stride of 0 repeats an operand. Both operands less their zero points are
+ * y is dense, (extents[0], extents[1], extents[2]); a stride of 0 repeats an operand. Both operands less their zero points are
  * shifted left by `shift` bits, scaled by their own multipliers, joined, and scaled by `result`. y may be a dense operand.
  *
  * `form` is what `pair_form` (integer_packing.py) says: which short way leads to the same bits. In a row both operands
@@ -107,8 +107,8 @@ void edgeslm_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, const int32_
 #define EDGESLM_FORM_OWN_A 64
 
 typedef struct {
-  uint32_t extents[4];
-  int32_t a[4], b[4]; /* strides, in elements */
+  uint32_t extents[3];
+  int32_t a[3], b[3]; /* strides, in elements */
   int32_t a_zero, b_zero;
   edgeslm_multiplier first, second, result;
   int32_t shift;

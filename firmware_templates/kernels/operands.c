@@ -13,19 +13,17 @@ void edgeslm_each_row(int8_t *y, const int8_t *a, const int8_t *b, const edgeslm
   if (edgeslm_is_short(shape->second)) plan.second = edgeslm_shorten(shape->second, 0);
   int is_cut = shape->out.low > -128 || shape->out.high < 127;
   for (uint32_t i = 0; i < shape->extents[0]; i++, a += shape->a[0], b += shape->b[0]) {
-    for (uint32_t j = 0; j < shape->extents[1]; j++) {
-      const int8_t *a_row = a + (int32_t)j * shape->a[1], *b_row = b + (int32_t)j * shape->b[1];
-      for (uint32_t k = 0; k < shape->extents[2]; k++, a_row += shape->a[2], b_row += shape->b[2]) {
-        make(y, a_row, b_row, &plan);
-        if (is_cut) clamp(y, shape->extents[3], &shape->out);
-        y += shape->extents[3];
-      }
+    const int8_t *a_row = a, *b_row = b;
+    for (uint32_t j = 0; j < shape->extents[1]; j++, a_row += shape->a[1], b_row += shape->b[1]) {
+      make(y, a_row, b_row, &plan);
+      if (is_cut) clamp(y, shape->extents[2], &shape->out);
+      y += shape->extents[2];
     }
   }
 }
 
 void edgeslm_line_s8(int8_t *y, const int8_t *x, int32_t factor, int32_t offset, const edgeslm_pair_plan *plan) {
-  uint32_t n = plan->shape->extents[3];
+  uint32_t n = plan->shape->extents[2];
   edgeslm_short way = plan->way;
 #if EDGESLM_MVE
   int32x4_t factors = vdupq_n_s32(factor >> 1); /* once, not twice: both are even */

@@ -2,7 +2,7 @@
 #include "operands.h"
 
 static void dense(int8_t *y, const int8_t *a, const int8_t *b, const edgeslm_pair_plan *plan) {
-  uint32_t n = plan->shape->extents[3];
+  uint32_t n = plan->shape->extents[2];
   int32_t a_zero = plan->shape->a_zero, b_zero = plan->shape->b_zero;
   edgeslm_short way = plan->way;
 #if EDGESLM_MVE
@@ -32,7 +32,7 @@ static void product_row(int8_t *y, const int8_t *a, const int8_t *b, const edges
   } else if (form & EDGESLM_FORM_DENSE_A) {
     dense(y, a, b, plan);
   } else if (EDGESLM_NET_MUL_FORMS & EDGESLM_FORM_ANY) {
-    for (uint32_t i = 0; i < shape->extents[3]; i++, a += shape->a[3], b += shape->b[3]) {
+    for (uint32_t i = 0; i < shape->extents[2]; i++, a += shape->a[2], b += shape->b[2]) {
       int32_t product = (*a - a_zero) * (*b - b_zero);
       y[i] = edgeslm_saturated(edgeslm_scaled(product, shape->result) + shape->out.zero_point);
     }

@@ -12,7 +12,7 @@ static inline int8_t square(int32_t value, edgeslm_short way) {
 /* y = (x - a number)²: x by its own factor, unless that is 1/2. */
 static inline void to_number(int8_t *y, const int8_t *x, int32_t zero, int is_half, edgeslm_short own, int32_t number,
                       const edgeslm_pair_plan *plan) {
-  uint32_t n = plan->shape->extents[3];
+  uint32_t n = plan->shape->extents[2];
   edgeslm_short way = plan->way;
 #if EDGESLM_MVE
   for (uint32_t at = 0; at < n; at += 8u) {
@@ -66,7 +66,7 @@ static void square_row(int8_t *y, const int8_t *a, const int8_t *b, const edgesl
     int is_half = (form & (EDGESLM_FORM_NUMBER_A | EDGESLM_FORM_NUMBER_B)) != 0;
     to_number(y, a, a_zero, is_half, own, edgeslm_brought(*b, b_zero, SHIFT, by), plan);
   } else if (FORMS & EDGESLM_FORM_ANY) {
-    for (uint32_t i = 0; i < shape->extents[3]; i++, a += shape->a[3], b += shape->b[3]) {
+    for (uint32_t i = 0; i < shape->extents[2]; i++, a += shape->a[2], b += shape->b[2]) {
       int32_t difference = edgeslm_brought(*a, a_zero, shape->shift, shape->first) -
                            edgeslm_brought(*b, b_zero, shape->shift, shape->second);
       y[i] = edgeslm_saturated(edgeslm_scaled(difference * difference, shape->result) + shape->out.zero_point);

@@ -50,7 +50,7 @@ static void two_scales(int8_t *y, const int8_t *x, const int8_t *half, uint32_t 
 /* The same, with one number for the other operand: twice what it brings. */
 static void one_scale(int8_t *y, const int8_t *x, int32_t x_zero, int32_t twice, edgeslm_short own,
                       const edgeslm_pair_plan *plan) {
-  uint32_t n = plan->shape->extents[3];
+  uint32_t n = plan->shape->extents[2];
   edgeslm_short way = plan->way;
 #if EDGESLM_MVE
   int32_t x_offset = -x_zero * (1 << SHIFT), other = twice >> 1;
@@ -75,7 +75,7 @@ static void one_scale(int8_t *y, const int8_t *x, int32_t x_zero, int32_t twice,
 static inline void sum_row(int8_t *y, const int8_t *a, const int8_t *b, const edgeslm_pair_plan *plan, int sign,
                            uint32_t forms) {
   const edgeslm_pair_shape *shape = plan->shape;
-  uint32_t n = shape->extents[3], form = shape->form & forms;
+  uint32_t n = shape->extents[2], form = shape->form & forms;
   int32_t a_zero = shape->a_zero, b_zero = shape->b_zero;
   if (form & (EDGESLM_FORM_NUMBER_B | EDGESLM_FORM_OWN_A)) {
     int32_t twice = edgeslm_brought(*b, b_zero, SHIFT, shape->second) * 2 * sign;
@@ -96,7 +96,7 @@ static inline void sum_row(int8_t *y, const int8_t *a, const int8_t *b, const ed
   } else if (form & EDGESLM_FORM_DENSE_B) {
     two_scales(y, b, a, n, b_zero, a_zero, plan->second, plan->way, sign, 1);
   } else if (forms & EDGESLM_FORM_ANY) {
-    for (uint32_t i = 0; i < n; i++, a += shape->a[3], b += shape->b[3]) {
+    for (uint32_t i = 0; i < n; i++, a += shape->a[2], b += shape->b[2]) {
       int32_t left = edgeslm_brought(*a, a_zero, shape->shift, shape->first);
       int32_t right = edgeslm_brought(*b, b_zero, shape->shift, shape->second) * sign;
       y[i] = edgeslm_saturated(edgeslm_scaled(left + right, shape->result) + shape->out.zero_point);

@@ -253,13 +253,13 @@ def pair_shape(function: str, tensors: Sequence[Tensor], out: Tensor, low: int, 
     if function == "mul":
         nothing = Multiplier(0, 0)
         by, shift = (nothing, nothing, product_multiplier(tensors[0], tensors[1], out)), 0
-        form = integer_packing.pair_form(function, first[3], second[3], by[2])
+        form = integer_packing.pair_form(function, first[-1], second[-1], by[2])
     else:
         make = squared_difference_scaling if function == "squared_difference" else sum_scaling
         scaling = make(tensors[0], tensors[1], out)
         by, shift = (scaling.first, scaling.second, scaling.result), scaling.shift
-        form = integer_packing.pair_form(function, first[3], second[3], scaling)
-    head = struct.pack("<4I", *extents) + struct.pack("<8i", *first, *second) + struct.pack("<2i", *zeros[:2])
+        form = integer_packing.pair_form(function, first[-1], second[-1], scaling)
+    head = struct.pack("<3I", *extents) + struct.pack("<6i", *first, *second) + struct.pack("<2i", *zeros[:2])
     return head + b"".join(multiplier(one) for one in by) + struct.pack("<4iI", shift, zeros[2], low, high, form)
 
 

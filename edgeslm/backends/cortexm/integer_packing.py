@@ -26,7 +26,7 @@ MOST_SHIFT = 22
 MOST_SOFTMAX_COLUMNS = 4095
 """The denominator's 12 integer bits hold no more."""
 HALF = Multiplier(1 << 30, 0)
-DIMENSIONS = 4
+DIMENSIONS = 3
 """Of an edgeslm_pair_shape."""
 
 
@@ -150,10 +150,10 @@ def pair_form(function: str, a_stride: int, b_stride: int, scaling: SumScaling |
 def broadcast_strides(
     shape: Sequence[int], a: Sequence[int], b: Sequence[int]
 ) -> tuple[list[int], list[int], list[int]]:
-    """Extents of the result and both operands' strides for an edgeslm_pair_shape, 4 each.
+    """Extents of the result and both operands' strides for an edgeslm_pair_shape, 3 each.
 
     `shape` is the result's, `a` and `b` (aligned at their last dimension) broadcast to it. Dimensions that may be
-    walked as one are. Raises UnsupportedError where more than 4 are left.
+    walked as one are. Raises UnsupportedError where more than 3 are left.
     """
     first, second = _strides(shape, a), _strides(shape, b)
     kept: list[tuple[int, int, int]] = []  # from the innermost
@@ -167,7 +167,7 @@ def broadcast_strides(
                 continue
         kept.append((extent, left, right))
     if len(kept) > DIMENSIONS:
-        raise UnsupportedError(f"operands of shapes {tuple(a)} and {tuple(b)} broadcast in more than 4 ways")
+        raise UnsupportedError(f"operands of shapes {tuple(a)} and {tuple(b)} broadcast in more than 3 ways")
     kept += [(1, 0, 0)] * (DIMENSIONS - len(kept))
     extents, lefts, rights = (list(column) for column in zip(*reversed(kept), strict=True))
     return extents, lefts, rights

@@ -30,7 +30,7 @@ from edgeslm.ir.requantize import (
     zero_of,
 )
 
-PAIR_AXES = 4
+PAIR_AXES = 3
 """Axes that kernels of two operands have loops for."""
 MOST_KEPT = 96
 """Powers of a softmax in flash; of more than that, computing them takes less of it."""
