@@ -80,6 +80,7 @@ def firmware_readme_text(
         f"    {flash}",
         f"    picocom -b 115200 /dev/ttyUSB0      # {talk}",
         "",
+        *_with_edgeslm(file_name, target.firmware, flag),
         "The folder is the CMake project of exactly this firmware, for a board and for the host:",
         "",
         f"    cd {folder} && cmake --preset {target.name} && cmake --build --preset {target.name}",
@@ -94,6 +95,19 @@ def firmware_readme_text(
         given = flag if checkpoint.net is not None else f"{flag.split()[0]} '…'"
         lines += ["", f"`edgeslm run {file_name} --via qemu {given}` runs it on an emulated board."]
     return "\n".join(lines) + "\n"
+
+
+def _with_edgeslm(file_name: str, firmware: Firmware, flag: str) -> list[str]:
+    """Nothing for a board that is never but emulated: the line above is edgeslm's already."""
+    if firmware.flasher == "qemu":
+        return []
+    return [
+        "Where edgeslm is installed, it finds the board, reads back what it wrote, and waits for the image to speak:",
+        "",
+        f"    edgeslm flash {file_name}",
+        f"    edgeslm run {file_name} --via serial:/dev/ttyACM0 {flag}",
+        "",
+    ]
 
 
 def _scripts(firmware: Firmware) -> str:

@@ -93,10 +93,9 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool)
         note(f"\nnext: edgeslm flash {answer.bundle}")
     elif is_net:
         note(f"\nnext: edgeslm run {answer.bundle} --via qemu --file inputs.npz")
-    elif answer.backend == "cortexm":  # a board applies no chat template
-        note(f"\nnext: edgeslm run {answer.bundle} --via qemu {given}")
     else:
-        note(f"\nnext: edgeslm run {answer.bundle} {given}" + (" --chat" if talks else ""))
+        way = " --via qemu" if answer.backend == "cortexm" else ""
+        note(f"\nnext: edgeslm run {answer.bundle}{way} {given}" + (" --chat" if talks else ""))
 
 
 def _print_scores(fidelity: FidelityAnswer, agreed: str) -> None:

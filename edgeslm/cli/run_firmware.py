@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgeslm.device.model import Model
     from edgeslm.firmware.board import Board, Done
 
-OFFERED = ("max_tokens", "temperature", "seed")
+OFFERED = ("max_tokens", "temperature", "seed", "chat")
 """Options of a prompt that a board knows."""
 MAX_TOKENS = 256
 INTERRUPTED = 130
@@ -80,8 +80,10 @@ def run_firmware(
     manifest: Manifest, bundle: Path, via: str, prompt: str | None, options: dict[PromptOption, Any], as_json: bool
 ) -> None:
     """Stream the board's answer; ends the command with status 130 where Ctrl-C ended it."""
+    from edgeslm.cli.device_errors import errors_of_the_device
     from edgeslm.device.terminal import read_prompt
     from edgeslm.errors import ConfigError
+    from edgeslm.firmware.board_chat import chat_prompt
     from edgeslm.firmware.open_board import open_board
 
     foreign = [option.flag for option in options if option.name not in OFFERED]
@@ -94,9 +96,11 @@ def run_firmware(
     if most < 1 or not 0 <= temperature < 65536 or given.get("seed", 0) < 0:
         raise ConfigError("--max-tokens is at least 1, --temperature from 0 to 65535, --seed from 0")
     asked = read_prompt() if prompt is None else prompt
+    with errors_of_the_device():
+        sent = chat_prompt(bundle, manifest, asked) if given.get("chat") else asked
     with open_board(bundle, manifest, via) as board:
         board.set_options(most, temperature, given.get("seed", 0))
-        text, tokens, done = _stream(board, asked, silent=as_json)
+        text, tokens, done = _stream(board, sent, silent=as_json)
     if as_json:
         from edgeslm.answers import GenerationAnswer, RunAnswer
 

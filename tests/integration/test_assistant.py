@@ -138,6 +138,15 @@ def test_a_microcontroller_keeps_the_scores(
             assert b"".join(came).decode(errors="replace") == answer
 
 
+def test_the_template_is_applied_for_a_board(board_bundle: Path) -> None:
+    ask = [*EDGESLM, "run", str(board_bundle), "--via", "qemu", "--chat", "--prompt", UTTERANCE, "--json"]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    generation = json.loads(done.stdout)["generation"]
+    assert generation["prompt"] == UTTERANCE
+    assert json.loads(generation["text"]) == CALL
+
+
 def test_a_person_types_the_request_alone(board_bundle: Path, tmp_path: Path) -> None:
     """The board's terminal puts around it what the chat template does."""
     manifest = inspect_bundle(board_bundle).manifest

@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 
 from edgeslm.artifacts import Checkpoint, Turn
 from edgeslm.backends.cortexm.c_text import literal
+from edgeslm.bundle.manifest import FilePart, GenerationPart, Manifest, TokenizerPart
+from edgeslm.errors import UnsupportedError
 from edgeslm.export.checkpoint import open_checkpoint
+from edgeslm.firmware.board_chat import chat_prompt
+from edgeslm.formats.archive import write_archive
 from edgeslm.stages.firmware_turn import find_turn
 from tests.firmware.host_program import require_tool
 
@@ -77,3 +81,47 @@ def test_a_literal_of_c_is_its_bytes(texts: list[str]) -> None:
     said = subprocess.run([str(folder / "all")], capture_output=True, check=True).stdout
     shutil.rmtree(folder)
     assert said.split(b"\0")[:-1] == [text.encode() for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("template", "asked"),
+    [
+        ("{{ bos_token }}[{{ messages[0]['content'] | upper }}]\t", "[RAIN?]\t"),
+        ("{{ messages[0]['content'] }}", None),
+        (None, None),
+    ],
+)
+def test_what_a_board_is_asked_in_a_chat(
+    tmp_path: Path, assistant: Checkpoint, template: str | None, asked: str | None
+) -> None:
+    """Any template, as long as the board's tokens are the template's."""
+    generation, tokenizer = assistant.generation, assistant.tokenizer
+    assert generation is not None
+    assert tokenizer is not None
+    assert assistant.root is not None
+    members: dict[str, bytes | Path] = {
+        "manifest.json": b"{}",
+        "tokenizer.json": (assistant.root / tokenizer.file).read_bytes(),
+    }
+    if template is not None:
+        members["chat_template.jinja"] = template.encode()
+    bundle = tmp_path / "bundle.edgeslm"
+    write_archive(bundle, members)
+    manifest = Manifest.model_construct(
+        name="assistant",
+        files={name: FilePart(bytes=1 << 20, sha256="0" * 64) for name in members},
+        tokenizer=TokenizerPart(file="tokenizer.json", max_length=256, pad_id=0, mask_token=None),
+        generation=GenerationPart(
+            context=256,
+            bos=generation.bos,
+            eos=generation.eos,
+            add_bos=generation.add_bos,
+            chat_template=None if template is None else "chat_template.jinja",
+            special=dict(generation.special),
+        ),
+    )
+    if asked is None:
+        with pytest.raises(UnsupportedError):
+            chat_prompt(bundle, manifest, "rain?")
+    else:
+        assert chat_prompt(bundle, manifest, "rain?") == asked
