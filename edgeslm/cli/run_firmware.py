@@ -19,7 +19,8 @@ from edgeslm.device.prompt_options import PromptOption
 if TYPE_CHECKING:
     from edgeslm.bundle.manifest import Manifest
     from edgeslm.device.model import Model
-    from edgeslm.firmware.board import Board, Done
+    from edgeslm.firmware.board import Board
+    from edgeslm.firmware.told import Done
 
 OFFERED = ("max_tokens", "temperature", "seed", "chat")
 """Options of a prompt that a board knows."""
@@ -161,7 +162,7 @@ def run_net(manifest: Manifest, bundle: Path, via: str, show: Callable[[Model], 
 def _stream(board: Board, prompt: str, *, silent: bool) -> tuple[str, list[int], Done]:
     """Write the answer as it comes; its text, its tokens, how it ended. Ctrl-C asks the board to end it."""
     from edgeslm.errors import InternalError
-    from edgeslm.firmware.board import Done
+    from edgeslm.firmware.told import Done
 
     # A character may be spread over several tokens.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

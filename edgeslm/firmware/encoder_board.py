@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgeslm.bundle.manifest import ModelPart
 from edgeslm.errors import DeviceError, InternalError
-from edgeslm.firmware.board import CABLE, Board, Outputs
+from edgeslm.firmware.board import CABLE, Board
+from edgeslm.firmware.told import Outputs
 
 if TYPE_CHECKING:
     from edgeslm.target import Target

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.errors import UnfitDeviceError, UnsupportedError
-from edgeslm.firmware.board import INTERRUPT, Board, Hello
+from edgeslm.firmware.board import INTERRUPT, Board
 from edgeslm.firmware.qemu import EmulatedLine, emulated
 from edgeslm.firmware.serial_line import SERIAL, opened_port, parse_port
+from edgeslm.firmware.told import Hello
 from edgeslm.formats.archive import open_archive
 
 MAX_ELF = 64 << 20

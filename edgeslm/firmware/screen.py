@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
-from edgeslm.firmware.board import MOST_ANSWER, error_of
+from edgeslm.firmware.board import MOST_ANSWER
+from edgeslm.firmware.told import error_of
 from edgeslm.firmware.wire import Frame, Receiver
 
 _STEERING = re.compile(r"[^\r\n\t\b\x20-\x7e\xa0-\U0010ffff]")

@@ -14,9 +14,10 @@ from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.memory import live_bytes
 from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.export.checkpoint import open_checkpoint
-from edgeslm.firmware.board import Board, Position
+from edgeslm.firmware.board import Board
 from edgeslm.firmware.image import Image, build_image
 from edgeslm.firmware.qemu import emulated, instructions
+from edgeslm.firmware.told import Position
 from edgeslm.formats.moments import open_moments
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.quantize.constants import plan_constants

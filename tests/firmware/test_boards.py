@@ -20,10 +20,11 @@ from edgeslm.errors import (
     ProbeTimeoutError,
     UnsupportedError,
 )
-from edgeslm.firmware.board import Board, Done, Token
+from edgeslm.firmware.board import Board
 from edgeslm.firmware.image import build_image
 from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import MACHINES, emulated, find_machine, is_emulated, not_run_here
+from edgeslm.firmware.told import Done, Token
 from edgeslm.firmware.wire import Frame, Receiver
 from edgeslm.target import list_targets, load_target
 from edgeslm.template_folder import template_folder

@@ -20,9 +20,10 @@ from edgeslm.export.language_reference import input_magnitudes, input_moments
 from edgeslm.fidelity.language_score import negative_log_likelihood
 from edgeslm.fidelity.language_texts import tokenize_language
 from edgeslm.fidelity.texts import load_texts
-from edgeslm.firmware.board import Board, Token
+from edgeslm.firmware.board import Board
 from edgeslm.firmware.image import Image
 from edgeslm.firmware.qemu import emulated
+from edgeslm.firmware.told import Token
 from edgeslm.firmware.toolchain import find_compiler
 from edgeslm.formats.samples import read_samples
 from edgeslm.target import load_target

@@ -12,7 +12,7 @@ import pytest
 from edgeslm.backends.cortexm.host import HostLanguage
 from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.variant import Variant
-from edgeslm.firmware.board import NO_TOKEN
+from edgeslm.firmware.told import NO_TOKEN
 from edgeslm.firmware.wire import MOST_REQUEST, Frame, Receiver, request
 from tests.firmware.host_program import build_host_program, talk
 

@@ -16,9 +16,10 @@ import edgeslm
 from edgeslm.backends.cortexm.variant import choose_variant
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.device.model import Model
-from edgeslm.firmware.board import GREETING_END, Token
+from edgeslm.firmware.board import GREETING_END
 from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import EmulatedLine, emulated
+from edgeslm.firmware.told import Token
 from edgeslm.firmware.wire import MOST_REQUEST, Frame, Receiver, request
 from edgeslm.target import load_target
 from scripts.snips import Scores, Utterance, read_utterances, score

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from edgeslm.errors import DeviceError
 from edgeslm.firmware import board as board_module
-from edgeslm.firmware.board import Board, Done, Position, Token
+from edgeslm.firmware.board import Board
+from edgeslm.firmware.told import Done, Position, Token
 from edgeslm.firmware.wire import Frame
 from tests.firmware.bad_wire import FakeBoard, Faults, MistreatedLine, whole
 from tests.firmware.stub_bundle import stub_answer

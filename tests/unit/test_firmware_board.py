@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from edgeslm.bundle.manifest import ModelPart, TensorPart
 from edgeslm.errors import ConfigError, ConnectionLostError, DeviceError, ProbeTimeoutError
 from edgeslm.firmware import board as board_module
-from edgeslm.firmware.board import NO_TOKEN, Board, Done, Position, Token
+from edgeslm.firmware.board import Board
 from edgeslm.firmware.encoder_board import BoardEncoder
+from edgeslm.firmware.told import NO_TOKEN, Done, Position, Token
 from edgeslm.firmware.wire import Frame, Receiver, request
 from edgeslm.target import load_target
 

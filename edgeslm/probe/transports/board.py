@@ -20,10 +20,11 @@ from pathlib import Path
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.device.probe.inputs import tensor_inputs
 from edgeslm.errors import DeviceError, ProbeTimeoutError
-from edgeslm.firmware.board import Board, Done, Position
+from edgeslm.firmware.board import Board
 from edgeslm.firmware.net_board import BoardNet, Ran
 from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import instructions
+from edgeslm.firmware.told import Done, Position
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.settings import OnEvent, ProbeSettings
 
