@@ -4,7 +4,7 @@
 
 #include "edgeslm_board.h"
 
-static uint32_t answered; /* the number of the request */
+uint32_t edgeslm_answered;
 
 /* ---- CRC-32, a bit at a time: a wire is slower than this ----------------------------------------------------------- */
 
@@ -73,16 +73,16 @@ static uint32_t send_word(uint32_t crc, uint32_t word) {
 void edgeslm_send(uint32_t type, const uint32_t *words, uint32_t count, const char *text, uint32_t bytes) {
   uint32_t length = 4u * count + bytes;
   edgeslm_uart_write(EDGESLM_SYNC);
-  uint32_t crc = send_byte(send_byte(send_byte(send_byte(0xffffffffu, type), length), length >> 8), answered);
+  uint32_t crc = send_byte(send_byte(send_byte(send_byte(0xffffffffu, type), length), length >> 8), edgeslm_answered);
   for (uint32_t i = 0; i < count; i++) crc = send_word(crc, words[i]);
   for (uint32_t i = 0; i < bytes; i++) crc = send_byte(crc, (uint8_t)text[i]);
   send_word(0, ~crc);
 }
 
 int edgeslm_confirm(const edgeslm_receiver *receiver) {
-  uint32_t before = answered;
-  answered = edgeslm_frame_number(receiver);
-  if (answered == 0) return 1;
+  uint32_t before = edgeslm_answered;
+  edgeslm_answered = edgeslm_frame_number(receiver);
+  if (edgeslm_answered == 0) return 1;
   edgeslm_send('a', NULL, 0, NULL, 0);
-  return answered != before;
+  return edgeslm_answered != before;
 }

@@ -46,7 +46,8 @@ uint32_t edgeslm_frame_word(const edgeslm_receiver *receiver, uint32_t index);
 int edgeslm_confirm(const edgeslm_receiver *receiver);
 
 /* Send a frame whose payload is words (count), then text (bytes), by edgeslm_uart_write. Its number is that of the
- * request that was confirmed last. */
+ * request that is answered. */
+extern uint32_t edgeslm_answered;
 void edgeslm_send(uint32_t type, const uint32_t *words, uint32_t count, const char *text, uint32_t bytes);
 
 #endif

@@ -59,6 +59,7 @@ class FakeBoard:
     """
 
     name: str = "stub"
+    image: str = "00" * 8
     emulated: bool = False
     clock_hz: int = CLOCK_HZ
     ticks_of_a_step: int = 1680
@@ -84,7 +85,7 @@ class FakeBoard:
     def _frames(self, asked: Frame) -> Iterator[Frame]:
         if asked.type == "H":
             words = (2, MOST_REQUEST, 256, CONTEXT, LAYERS, 1 + 256 * self.emulated, 2048, 1024, 4096, self.clock_hz)
-            yield Frame("h", struct.pack("<10I8x", *words) + self.name.encode())
+            yield Frame("h", struct.pack("<10I", *words) + bytes.fromhex(self.image) + self.name.encode())
         elif asked.type == "O":
             self.most = asked.words(1)[0]
             yield Frame("o", asked.payload)

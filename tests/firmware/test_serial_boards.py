@@ -168,7 +168,15 @@ def test_a_person_talks_to_it_through_a_pipe(edgeslm: Edgeslm, bundle: Path, qem
         assert said.status == 0, said.stderr
         assert f"> cx\n{visible[:20]}" in said.stdout
         assert said.stdout.endswith("\n> \n")
-    assert "stub, fp32\n" in said.stdout
+    assert f"stub, fp32, {told_by(bundle)}\n" in said.stdout
+
+
+def told_by(bundle: Path) -> str:
+    """What of its digest the bundle's image tells."""
+    firmware = inspect_bundle(bundle).manifest.firmware
+    assert firmware is not None
+    assert firmware.digest is not None
+    return firmware.digest[:16]
 
 
 def stub_text(prompt: str) -> str:
@@ -189,7 +197,7 @@ def test_ports_that_are_none(edgeslm: Edgeslm, bundle: Path, tmp_path: Path) -> 
 
 
 def test_silicon_has_milliseconds_by_its_own_clock(edgeslm: Edgeslm, bundle: Path, tmp_path: Path) -> None:
-    with served(FakeBoard().take) as port:
+    with served(FakeBoard(image=told_by(bundle)).take) as port:
         said = edgeslm("probe", bundle, "--via", f"serial:{port.path}", "-o", tmp_path / "p.json")
     assert said.status == 0, said.stderr
     report = ProbeReport.model_validate_json((tmp_path / "p.json").read_text())
@@ -230,6 +238,7 @@ def test_silicon_has_milliseconds_by_its_own_clock(edgeslm: Edgeslm, bundle: Pat
     ],
 )
 def test_a_clock_that_is_not_known_gives_no_times(fake: FakeBoard, note: str, timed: bool, bundle: Path) -> None:
+    fake.image = told_by(bundle)
     with served(fake.take) as port:
         report = measure(bundle, via=f"serial:{port.path}")
     assert any(note in one for one in report.notes), report.notes
@@ -240,9 +249,14 @@ def test_a_clock_that_is_not_known_gives_no_times(fake: FakeBoard, note: str, ti
 
 def test_another_boards_image_is_refused(bundle: Path) -> None:
     manifest = inspect_bundle(bundle).manifest
-    with served(FakeBoard(name="stories260k").take) as port:
-        with pytest.raises(UnfitDeviceError, match="runs another image than this bundle's: model stories260k instead"):
-            open_board(bundle, manifest, f"serial:{port.path}").__enter__()
-        with opened_port(Port(Path(port.path))):  # and the port is free again
-            pass
+    own = told_by(bundle)
+    for fake, other in (
+        (FakeBoard(name="stories260k", image=own), "model stories260k instead of stub"),
+        (FakeBoard(image="0123456789abcdef"), f"image 0123456789abcdef instead of {own}"),  # built otherwise
+    ):
+        with served(fake.take) as port:
+            with pytest.raises(UnfitDeviceError, match=f"runs another image than this bundle's: {other}"):
+                open_board(bundle, manifest, f"serial:{port.path}").__enter__()
+            with opened_port(Port(Path(port.path))):  # and the port is free again
+                pass
     assert issubclass(UnfitDeviceError, DeviceError)
