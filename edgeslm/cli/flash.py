@@ -26,7 +26,11 @@ WAYS = ("pyocd", "openocd", "uf2", "qemu")
     metavar="DIR",
     help="uf2: where the board's drive is mounted. Default: looked for.",
 )
-@click.option("--serial", metavar="PORT", help="The board's UART, to hear the image start: /dev/ttyACM0[:BAUD].")
+@click.option(
+    "--serial",
+    metavar="PORT",
+    help="The board's UART, to hear the image start: /dev/ttyACM0[:BAUD]. Default: the only port with its USB id.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def flash(
     bundle: Path,
@@ -55,7 +59,7 @@ def flash(
             _announce,
             debug_probe=debug_probe,
             volume=volume,
-            open_line=_opener(serial, image.facts.usb) if serial else None,
+            open_line=None if way == "qemu" and serial is None else _opener(serial, image.facts.usb),
         )
     except KeyboardInterrupt:
         left = "nothing is left of the emulated board" if way == "qemu" else "the board may hold half an image"
@@ -87,8 +91,23 @@ def _print(flashed: Flashed) -> None:
         warn("nothing proves yet that the image runs: --serial PORT hears its digest")
 
 
-def _opener(port: str, usb: tuple[str, ...]) -> OpenLine:
+def _opener(asked: str | None, usb: tuple[str, ...]) -> OpenLine | None:
+    """The port that was asked for; without one, the only port of the target's USB ids, if it can be opened."""
+    from edgeslm.errors import DeviceError
+    from edgeslm.firmware.ports import list_ports
     from edgeslm.firmware.serial_line import opened_port, parse_port
 
-    parsed = parse_port(port)
-    return lambda: opened_port(parsed, usb)
+    if asked is not None:
+        parsed = parse_port(asked)
+        return lambda: opened_port(parsed, usb)
+    likely = [port for port in list_ports() if port.usb in usb]
+    if len(likely) != 1:
+        return None
+    found = parse_port(likely[0].path)
+    try:
+        with opened_port(found, usb):
+            note(f"  the board's UART is {likely[0]}")
+    except DeviceError as error:  # nobody asked for it: the board can be flashed without
+        warn(f"{error.message}: the image will not be heard")
+        return None
+    return lambda: opened_port(found, usb)

@@ -18,7 +18,9 @@ from edgeslm.errors import (
     UnsupportedError,
     VerifyError,
 )
-from edgeslm.firmware import udev
+from edgeslm.firmware import ports, udev
+from edgeslm.firmware.ports import SeenPort
+from edgeslm.firmware.serial_line import opened_port, parse_port
 from edgeslm.flash import banner
 from edgeslm.flash.image import FlashImage
 from tests.firmware.flashing.command import flash
@@ -59,6 +61,28 @@ def test_a_board_is_flashed_and_heard(bundle: Path, image: FlashImage, plugged: 
     assert (said["read_back"], said["banner"]) == (True, f"stub, fp32, {image.told}")
     assert (said["debug_probe"], said["emulated"]) == ("0671FF38", False)
     assert Path.cwd() == before
+
+
+def test_the_port_of_the_boards_usb_id_is_listened_to(
+    bundle: Path, image: FlashImage, plugged: dict[str, FakeChip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pyserial lists is a fake; of two such ports none is guessed, and one that is in use is left alone."""
+    (chip,) = plugged.values()
+    place = image.content.find(bytes.fromhex(image.told))
+    (usb,) = image.facts.usb
+    with fake_uart() as uart, fake_uart() as other:
+        chip.on_reset = lambda chip: uart.say(chip.banner(place))
+        mouse, ours, twin = (
+            SeenPort("/dev/ttyACM9", "a mouse", "046d:0001"),
+            SeenPort(uart.port, "ST-Link", usb),
+            SeenPort(other.port, "ST-Link", usb),
+        )
+        for seen, heard in (([mouse, ours], True), ([mouse, ours, twin], False), ([mouse], False)):
+            monkeypatch.setattr(ports, "list_ports", lambda seen=seen: seen)
+            assert (flash(bundle, "--via", "pyocd")["banner"] is not None) is heard
+        monkeypatch.setattr(ports, "list_ports", lambda: [ours])
+        with opened_port(parse_port(uart.port)):
+            assert flash(bundle, "--via", "pyocd")["banner"] is None
 
 
 @pytest.mark.usefixtures("plugged")
