@@ -4,7 +4,8 @@
      m  the system call getppid: a mark that the device's probe sets around what is to be counted
      c  a clock read (clock_gettime, gettimeofday): a runtime's own profiler makes one at the end of each operator
    Clock reads are written from the first mark on. Counts are exact while one guest thread runs: a block's instructions
-   are added when the block is entered, without atomics.
+   are added when the block is entered, without atomics. A second thread that runs at the same time can put back a sum
+   that it read before: then nothing is counted since the line before, not less than nothing.
 
    Needs no headers of QEMU: the functions of its plugin interface that it uses are declared here, after
    include/qemu/qemu-plugin.h of QEMU 7.2. Versions from 9.0 on have another interface for inline counting; there
@@ -67,8 +68,9 @@ static void on_syscall(plugin_id id, unsigned cpu, int64_t number, uint64_t a, u
   int mark = number == GETPPID;
   if (!mark && !(marked && (number == CLOCK_GETTIME || number == GETTIMEOFDAY))) return;
   marked = 1;
-  dprintf(counts, "%c %llu\n", mark ? 'm' : 'c', (unsigned long long)(executed - at_last_line));
-  at_last_line = executed;
+  uint64_t now = executed, since = now > at_last_line ? now - at_last_line : 0; /* read once: it may change meanwhile */
+  dprintf(counts, "%c %llu\n", mark ? 'm' : 'c', (unsigned long long)since);
+  at_last_line = now;
 }
 
 EXPORTED int qemu_plugin_install(plugin_id id, const void *info, int count, char **arguments) {
