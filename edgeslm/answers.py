@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from edgeslm.artifacts import PYTORCH
 from edgeslm.bundle.manifest import Manifest, perplexity_part
+from edgeslm.planning import plan_budget
 from edgeslm.target import Target
 
 if TYPE_CHECKING:
-    from edgeslm.artifacts import BuildReport
+    from edgeslm.artifacts import BuildReport, Checkpoint, Fidelity, QuantPlan
     from edgeslm.backends.cortexm.budget import FirmwareBudget
     from edgeslm.bundle.inspect import Inspection
     from edgeslm.cost.memory import Budget
@@ -26,7 +27,7 @@ class _Answer(BaseModel):
 
 
 class TargetsAnswer(_Answer):
-    """`edgeslm targets --json`. `not_run_here`: names of boards that are built for, and that nothing here executes."""
+    """`edgeslm targets --json`. `not_run_here`: names of boards and phones that are built for, and not executed."""
 
     targets: list[Target]
     not_run_here: list[str]
@@ -79,6 +80,18 @@ class FirmwareMemoryAnswer(_Answer):
     arena: list[PlacedAnswer]
 
 
+class OtherPlanAnswer(_Answer):
+    """A further model of an Android bundle that holds several schemes."""
+
+    scheme: str
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    model_bytes: int
+    memory: MemoryAnswer
+    tensors: list[PlannedTensor]
+    digest: str
+
+
 class PlanAnswer(_Answer):
     """`edgeslm plan --json`"""
 
@@ -97,6 +110,7 @@ class PlanAnswer(_Answer):
     tensors: list[PlannedTensor]
     digest: str
     firmware: FirmwareMemoryAnswer | None = None  # microcontrollers only
+    others: list[OtherPlanAnswer] = []
 
 
 class ScoreAnswer(_Answer):
@@ -146,6 +160,18 @@ class StageAnswer(_Answer):
     cached: bool
 
 
+class OtherModelAnswer(_Answer):
+    """A further model of an Android bundle that holds several schemes."""
+
+    scheme: str
+    model_bytes: int
+    below_gate: bool
+    fidelity: FidelityAnswer
+    kept_float: tuple[str, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 class BuildAnswer(_Answer):
     """`edgeslm build --json`, and the report file beside the bundle."""
 
@@ -166,6 +192,7 @@ class BuildAnswer(_Answer):
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     stages: list[StageAnswer]
+    others: list[OtherModelAnswer] = []
 
 
 class Found(_Answer):
@@ -272,19 +299,35 @@ def plan_answer(decision: Decision) -> PlanAnswer:
         notes=checkpoint.notes,
         model_bytes=plan.weight_bytes,
         memory=memory_answer(decision.memory),
-        tensors=[
-            PlannedTensor(
-                parameter=parameter.name,
-                shape=parameter.shape,
-                precision=plan.choices[parameter.name].precision,
-                group=plan.choices[parameter.name].group,
-                reason=plan.choices[parameter.name].reason,
-            )
-            for parameter in checkpoint.parameters
-        ],
+        tensors=_planned_tensors(checkpoint, plan),
         digest=plan.digest,
         firmware=None if decision.budget is None else firmware_memory_answer(decision.budget),
+        others=[
+            OtherPlanAnswer(
+                scheme=other.scheme,
+                reasons=other.reasons,
+                warnings=other.warnings,
+                model_bytes=other.weight_bytes,
+                memory=memory_answer(plan_budget(decision.target, other)),
+                tensors=_planned_tensors(checkpoint, other),
+                digest=other.digest,
+            )
+            for other in decision.others
+        ],
     )
+
+
+def _planned_tensors(checkpoint: Checkpoint, plan: QuantPlan) -> list[PlannedTensor]:
+    return [
+        PlannedTensor(
+            parameter=parameter.name,
+            shape=parameter.shape,
+            precision=plan.choices[parameter.name].precision,
+            group=plan.choices[parameter.name].group,
+            reason=plan.choices[parameter.name].reason,
+        )
+        for parameter in checkpoint.parameters
+    ]
 
 
 def firmware_memory_answer(budget: FirmwareBudget) -> FirmwareMemoryAnswer:
@@ -309,7 +352,7 @@ def memory_answer(budget: Budget) -> MemoryAnswer:
 
 
 def build_answer(report: BuildReport) -> BuildAnswer:
-    fidelity, plan = report.fidelity, report.plan
+    plan = report.plan
     return BuildAnswer(
         bundle=str(report.bundle.path),
         digest=report.bundle.digest,
@@ -322,23 +365,39 @@ def build_answer(report: BuildReport) -> BuildAnswer:
         lengths=plan.lengths,
         model_bytes=report.compiled.bytes,
         below_gate=report.below_gate,
-        fidelity=FidelityAnswer(
-            cosine_min=fidelity.cosine_min,
-            max_abs_error=fidelity.max_abs_error,
-            texts=fidelity.texts,
-            samples=fidelity.samples,
-            passed=fidelity.passed,
-            outputs=[ScoreAnswer(**vars(score)) for score in fidelity.scores],
-            gates=[GateAnswer(**vars(gate)) for gate in fidelity.gates],
-            worst_tensors=list(fidelity.worst_tensors),
-            perplexity=PerplexityAnswer(**vars(perplexity_part(fidelity.perplexity))) if fidelity.perplexity else None,
-            reference=fidelity.reference,
-        ),
+        fidelity=fidelity_answer(report.fidelity),
         kept_float=report.compiled.kept_float,
         reasons=plan.reasons,
         warnings=plan.warnings,
         notes=report.checkpoint.notes,
         stages=[StageAnswer(**vars(stage)) for stage in report.stages],
+        others=[
+            OtherModelAnswer(
+                scheme=other.plan.scheme,
+                model_bytes=other.compiled.bytes,
+                below_gate=not other.fidelity.passed,
+                fidelity=fidelity_answer(other.fidelity),
+                kept_float=other.compiled.kept_float,
+                reasons=other.plan.reasons,
+                warnings=other.plan.warnings,
+            )
+            for other in report.others
+        ],
+    )
+
+
+def fidelity_answer(fidelity: Fidelity) -> FidelityAnswer:
+    return FidelityAnswer(
+        cosine_min=fidelity.cosine_min,
+        max_abs_error=fidelity.max_abs_error,
+        texts=fidelity.texts,
+        samples=fidelity.samples,
+        passed=fidelity.passed,
+        outputs=[ScoreAnswer(**vars(score)) for score in fidelity.scores],
+        gates=[GateAnswer(**vars(gate)) for gate in fidelity.gates],
+        worst_tensors=list(fidelity.worst_tensors),
+        perplexity=PerplexityAnswer(**vars(perplexity_part(fidelity.perplexity))) if fidelity.perplexity else None,
+        reference=fidelity.reference,
     )
 
 

@@ -27,7 +27,7 @@ def plan(
     target: str,
     model: str = "demo",
     *,
-    scheme: str | None = None,
+    scheme: str | Sequence[str] | None = None,
     backend: str | None = None,
     converter: str | None = None,
     max_length: int | None = None,
@@ -36,6 +36,7 @@ def plan(
     calibration: str | Path | None = None,
     eval: str | Path | None = None,
     min_fidelity: float | None = None,
+    litert_aar: Sequence[str | Path] = (),
 ) -> Decision:
     """What `build` would do with the same arguments, and why. Does nothing.
 
@@ -44,7 +45,7 @@ def plan(
     request = BuildRequest(
         target,
         model,
-        scheme=scheme,
+        scheme=_schemes(scheme),
         backend=backend,
         converter=converter,
         max_length=max_length,
@@ -53,6 +54,7 @@ def plan(
         calibration=_path(calibration),
         eval=_path(eval),
         min_fidelity=min_fidelity,
+        litert_aar=tuple(map(Path, litert_aar)),
     )
     return pipeline.plan(request)
 
@@ -61,7 +63,7 @@ def build(
     target: str,
     model: str = "demo",
     *,
-    scheme: str | None = None,
+    scheme: str | Sequence[str] | None = None,
     backend: str | None = None,
     converter: str | None = None,
     max_length: int | None = None,
@@ -73,17 +75,21 @@ def build(
     allow_below_gate: bool = False,
     force: bool = False,
     vendor_wheels: bool = False,
+    litert_aar: Sequence[str | Path] = (),
     out: str | Path = ".",
     announce: Announce = _silent,
 ) -> BuildReport:
     """Build the bundle in folder `out`, and its parity report beside it (MODEL-TARGET-SCHEME.report.json).
+
+    Several schemes make several models in one bundle, for Android alone; so does `litert_aar` mean Android: LiteRT's
+    library files, to be put into ours.
 
     `announce(stage, cached)` returns a context that surrounds each stage.
     """
     request = BuildRequest(
         target,
         model,
-        scheme=scheme,
+        scheme=_schemes(scheme),
         backend=backend,
         converter=converter,
         max_length=max_length,
@@ -95,6 +101,7 @@ def build(
         allow_below_gate=allow_below_gate,
         force=force,
         vendor_wheels=vendor_wheels,
+        litert_aar=tuple(map(Path, litert_aar)),
         out=Path(out),
     )
     report = pipeline.build(request, announce)
@@ -147,6 +154,10 @@ def measure(
 def compare(reports: Sequence[ProbeReport]) -> CompareAnswer:
     """Reports side by side, and why the comparison may not be a fair one."""
     return compare_reports(reports)
+
+
+def _schemes(value: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    return value if value is None or isinstance(value, str) else tuple(value)
 
 
 def _path(value: str | Path | None) -> Path | None:

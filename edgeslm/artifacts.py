@@ -192,8 +192,9 @@ class QuantPlan:
     resident_bytes: int  # expected memory on the target, from measured factors
     digest: str = ""
     converter: Converter | None = None  # None where the backend has one way alone
-    kv_cache: KvCache = "float32"  # language models only, as is the next
+    kv_cache: KvCache = "float32"  # language models only, as are the next two
     cache_bytes: int = 0
+    cache_writers: bool = False  # graphs that write rows into the cache: for runtimes that cannot write a part of it
 
 
 @dataclass(frozen=True)
@@ -348,6 +349,16 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
+class BuiltModel:
+    """One of the models that a bundle for Android holds, from plan to score. `onnx` is None for a language model."""
+
+    plan: QuantPlan
+    onnx: OnnxModel | None
+    compiled: CompiledModel
+    fidelity: Fidelity
+
+
+@dataclass(frozen=True)
 class StageRecord:
     """What a stage of this build cost here. Never part of the bundle: timings are not content."""
 
@@ -375,3 +386,4 @@ class BuildReport:
     fidelity: Fidelity
     stages: tuple[StageRecord, ...]
     below_gate: bool
+    others: tuple[BuiltModel, ...] = ()  # of an Android bundle of several schemes: all but the first

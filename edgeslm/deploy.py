@@ -174,6 +174,11 @@ def deploy(
             f"{manifest.name} is firmware for {manifest.target.title}: there is no system to deploy it to",
             "edgeslm flash writes it into the board",
         )
+    if manifest.android is not None:
+        raise UnsupportedError(
+            f"{manifest.name} is an Android library: an app brings it onto the phone",
+            f"{manifest.android.library} goes into the app (README.md in the bundle); edgeslm run tries the model here",
+        )
     if systemd and manifest.task == "tensors":
         raise UnsupportedError(
             f"{manifest.name} is a plain module: the service answers lines of text",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -13,30 +12,29 @@ from typing import TYPE_CHECKING
 
 from edgeslm.artifacts import (
     BuildReport,
+    BuiltModel,
     Bundle,
     Checkpoint,
     CompiledModel,
     Fidelity,
-    LoweredModel,
     OnnxModel,
     QuantPlan,
-    Samples,
 )
-from edgeslm.backends import load_backend, missing_backends
+from edgeslm.backends import missing_backends
 from edgeslm.bundle import linux, store
-from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, code_digest, explain_full_disk, prune
+from edgeslm.cache import MAX_BYTES, StageCache, cache_folder, explain_full_disk, prune
 from edgeslm.cost.memory import Budget
 from edgeslm.demos import find_demo
 from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
-from edgeslm.fidelity import gates, samples, score, texts
+from edgeslm.fidelity import gates, texts
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.planning import decide, find_converter, plan_budget
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.stages.android_plan import decide_android, reject_android_options, reject_linux_options
+from edgeslm.stages.encoder import Stages, export_stage
 from edgeslm.stages.language import LanguageStages
 from edgeslm.stages.language_plan import decide_language, find_kv_cache
 from edgeslm.target import Target, load_target
-from edgeslm.versions import tool_versions
 
 # What builds for microcontrollers is imported where they are: it takes as long as all the rest.
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class BuildRequest:
 
     target: str
     model: str = "demo"
-    scheme: str | None = None
+    scheme: str | tuple[str, ...] | None = None  # several for Android alone: a model of each in one bundle
     backend: str | None = None
     max_length: int | None = None
     calibration: Path | None = None
@@ -65,6 +63,11 @@ class BuildRequest:
     converter: str | None = None
     context: int | None = None
     kv_cache: str | None = None
+    litert_aar: tuple[Path, ...] = ()
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        return (self.scheme,) if isinstance(self.scheme, str) else tuple(self.scheme or ())
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,15 @@ class Decision:
     calibration: texts.Texts | None
     scoring: texts.Texts | None  # None for a plain module, which is scored on random inputs
     budget: FirmwareBudget | None = None  # of a microcontroller alone
+    others: tuple[QuantPlan, ...] = ()  # of further models in a bundle for Android
 
     @property
     def memory(self) -> Budget:
         return plan_budget(self.target, self.plan) if self.budget is None else self.budget.summary
+
+    @property
+    def plans(self) -> tuple[QuantPlan, ...]:
+        return (self.plan, *self.others)
 
     @property
     def language_texts(self) -> tuple[texts.Texts, texts.Texts]:
@@ -94,12 +102,17 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
     """Decide and do nothing, but that an encoder for a microcontroller is exported to know what it takes. What `cache`
     holds already is not worked out again."""
     target = load_target(request.target)
+    if target.is_android:
+        reject_linux_options(target, vendor_wheels=request.vendor_wheels)
+    else:
+        reject_android_options(target, request.schemes, request.litert_aar)
+    scheme = next(iter(request.schemes), None)
     checkpoint = open_checkpoint(request.model)
     if checkpoint.net is not None:
         from edgeslm.stages.firmware_net_plan import decide_net, reject_net_options
 
         reject_net_options(checkpoint, _net_options(request))
-        found = decide_net(target, checkpoint, request.scheme, request.backend, request.converter)
+        found = decide_net(target, checkpoint, scheme, request.backend, request.converter)
         return Decision(target, checkpoint, found.plan, None, None, found.budget)
     if checkpoint.decoder is None:
         lengths = length_buckets(checkpoint, request.max_length)
@@ -117,7 +130,7 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
         calibration = scoring = None
     else:
         calibration, scoring = _texts(request)
-    asked = (request.scheme, request.backend, find_converter(request.converter))
+    asked = (scheme, request.backend, find_converter(request.converter))
     decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
     if target.is_firmware and checkpoint.decoder is None and checkpoint.tokenizer is not None:
         from edgeslm.stages.firmware_encoder_plan import decide_encoder
@@ -137,11 +150,23 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
             keep = functools.partial(_keep_budget, cache)
         found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked, keep)
         return decision(plan=found.plan, budget=found.budget)
+    decide_as = _decide_as(request, target, checkpoint, lengths)
+    if target.is_android:
+        plans = decide_android(target, checkpoint, request.schemes, request.litert_aar, decide_as)
+        return decision(plan=plans[0], others=plans[1:])
+    return decision(plan=decide_as(scheme))
+
+
+def _decide_as(
+    request: BuildRequest, target: Target, checkpoint: Checkpoint, lengths: tuple[int, ...]
+) -> Callable[[str | None], QuantPlan]:
+    """Scheme, or none -> the plan, for a target that has a runtime."""
+    asked = (request.backend, find_converter(request.converter))
     missing = missing_backends(asked[-1])
     if checkpoint.decoder is None:
-        return decision(plan=decide(target, checkpoint, lengths, missing, *asked))
+        return lambda scheme: decide(target, checkpoint, lengths, missing, scheme, *asked)
     kv_cache = find_kv_cache(request.kv_cache)
-    return decision(plan=decide_language(target, checkpoint, lengths[0], kv_cache, missing, *asked))
+    return lambda scheme: decide_language(target, checkpoint, lengths[0], kv_cache, missing, scheme, *asked)
 
 
 def _net_options(request: BuildRequest) -> dict[str, object]:
@@ -178,13 +203,17 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     cache = StageCache(cache_folder(), announce)
     decision = plan(request, cache)
     checkpoint, decided = decision.checkpoint, decision.plan
-    store.reject_existing(store.bundle_path(request.out, checkpoint, decided), checkpoint, decided, force=request.force)
+    path = store.bundle_path(request.out, checkpoint, *decision.plans)
+    store.reject_existing(path, checkpoint, decided, force=request.force)
+    others: tuple[BuiltModel, ...] = ()
     if checkpoint.net is not None:
         made = _build_net(request, decision, cache, announce)
     elif decision.target.is_firmware and checkpoint.decoder is None:
         made = _build_firmware_encoder(request, decision, cache, announce)
     elif decision.target.is_firmware:
         made = _build_firmware(request, decision, cache, announce)
+    elif decision.target.is_android:
+        made, others = _build_android(request, decision, cache, announce)
     elif checkpoint.decoder is not None:
         made = _build_language(request, decision, cache, announce)
     else:
@@ -192,14 +221,15 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     bundle, compiled, fidelity = made
     prune(cache_folder(), int(os.environ.get("EDGESLM_CACHE_MAX_BYTES", MAX_BYTES)))
     records = tuple(cache.records)
-    return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, not fidelity.passed)
+    below = any(not one.passed for one in (fidelity, *(other.fidelity for other in others)))
+    return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, below, others)
 
 
 Made = tuple[Bundle, CompiledModel, Fidelity]
 
 
 def _build_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    stages = Stages(cache, decision)
+    stages = _stages(cache, decision)
     onnx = stages.export()
     lowered = stages.lower(onnx)
     compiled = stages.quantize(lowered, onnx)
@@ -210,12 +240,29 @@ def _build_encoder(request: BuildRequest, decision: Decision, cache: StageCache,
 
 
 def _build_language(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    calibration, scoring = decision.language_texts
-    stages = LanguageStages(cache, decision.checkpoint, decision.plan, calibration, scoring)
+    stages = LanguageStages(cache, decision.checkpoint, decision.plan, *decision.language_texts)
     compiled = stages.quantize()
     fidelity = stages.score(compiled, request.min_fidelity)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     return _bundle_linux(request, decision, announce, None, compiled, fidelity, None), compiled, fidelity
+
+
+def _build_android(
+    request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce
+) -> tuple[Made, tuple[BuiltModel, ...]]:
+    from edgeslm.bundle.android.write import write_android_bundle
+    from edgeslm.stages.android import AndroidStages
+
+    checkpoint, target = decision.checkpoint, decision.target
+    models = []
+    for one in decision.plans:
+        stages = AndroidStages(cache, checkpoint, one, decision.calibration, decision.scoring)
+        models.append(stages.model(request.min_fidelity))
+        gates.require_passed(models[-1].fidelity, allow=request.allow_below_gate)
+    packed = stages.library(models, target, request.litert_aar)
+    with explain_full_disk(request.out), announce("bundle", False):
+        bundle = write_android_bundle(checkpoint, models, target, *packed, request.out, force=request.force)
+    return (bundle, models[0].compiled, models[0].fidelity), tuple(models[1:])
 
 
 def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
@@ -249,7 +296,7 @@ def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: St
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
     find_compiler()
     find_host_compiler()
-    common = Stages(cache, decision)
+    common = _stages(cache, decision)
     onnx = common.export()
     stages = EncoderStages(cache, checkpoint, decided, onnx, target)
     compiled = stages.quantize()
@@ -287,15 +334,12 @@ def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, ann
     return bundle, compiled, fidelity
 
 
+def _stages(cache: StageCache, decision: Decision) -> Stages:
+    return Stages(cache, decision.checkpoint, decision.plan, decision.calibration, decision.scoring)
+
+
 def _silent(stage: str, cached: bool) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
-
-
-def export_stage(cache: StageCache, checkpoint: Checkpoint, lengths: tuple[int, ...]) -> OnnxModel:
-    from edgeslm.export.onnx_export import export_onnx
-
-    key = [checkpoint.digest, lengths, code_digest("export", "passes"), tool_versions("export")]
-    return cache.stage("export", key, OnnxModel, lambda out: export_onnx(checkpoint, lengths, out))
 
 
 def _bundle_linux(
@@ -321,92 +365,3 @@ def _bundle_linux(
             force=request.force,
             vendor_wheels=request.vendor_wheels,
         )
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The stages of one build, each with the key of everything its result depends on."""
-
-    cache: StageCache
-    decision: Decision
-
-    def export(self) -> OnnxModel:
-        return export_stage(self.cache, self.decision.checkpoint, self.decision.plan.lengths)
-
-    def lower(self, onnx: OnnxModel) -> LoweredModel:
-        name, converter = self.decision.plan.backend, self.decision.plan.converter
-        tools = tool_versions(name) | (tool_versions(converter) if converter else {})
-        key = [onnx.digest, converter, code_digest(f"backends/{name}", "formats"), tools]
-        return self.cache.stage("lower", key, LoweredModel, lambda out: load_backend(name).lower(onnx, out, converter))
-
-    def quantize(self, lowered: LoweredModel, onnx: OnnxModel) -> CompiledModel:
-        decided = self.decision.plan
-        name = decided.backend
-        calibration = self._calibration(onnx) if find_scheme(decided.scheme).needs_calibration else None
-        key = [
-            lowered.digest,
-            decided.digest,
-            calibration.digest if calibration else None,
-            code_digest(f"backends/{name}", "quantize"),
-            tool_versions(name),
-        ]
-        return self.cache.stage(
-            "quantize",
-            key,
-            CompiledModel,
-            lambda out: load_backend(name).quantize(lowered, decided, onnx, calibration, out),
-        )
-
-    def layers(self, compiled: CompiledModel, lowered: LoweredModel, onnx: OnnxModel) -> OperatorLayers:
-        name = compiled.backend
-        key = [compiled.digest, lowered.digest, onnx.digest, code_digest("backends", "formats"), tool_versions(name)]
-        return self.cache.stage(
-            "layers", key, OperatorLayers, lambda _: load_backend(name).operator_layers(compiled, lowered, onnx)
-        )
-
-    def score(
-        self,
-        compiled: CompiledModel,
-        float_bytes: int,
-        onnx: OnnxModel,
-        min_fidelity: float | None,
-        open_engine: score.OpenEngine | None = None,
-        runner_key: tuple[object, ...] = (),
-    ) -> Fidelity:
-        """Scores on texts that did not calibrate; gates are judged anew each time. `open_engine` is what runs the
-        model, where that is no runtime, and `runner_key` what it depends on."""
-        scoring = self._samples("scoring", self.decision.scoring, onnx)
-        reference = self._reference(scoring)
-        key = [compiled.digest, scoring.digest, reference.digest, code_digest("fidelity", "device"), *runner_key]
-        scores = self.cache.stage(
-            "score", key, score.Scores, lambda _: score.score_model(compiled, onnx, scoring, reference, open_engine)
-        )
-        scheme = find_scheme(self.decision.plan.scheme)
-        fidelity = gates.judge(scores, scheme, compiled.bytes, float_bytes, self.decision.checkpoint, min_fidelity)
-        if fidelity.passed or open_engine is not None:
-            return fidelity
-        worst = load_backend(compiled.backend).weight_errors(compiled, onnx)
-        return dataclasses.replace(fidelity, worst_tensors=tuple(worst[: gates.WORST_TENSORS]))
-
-    def _calibration(self, onnx: OnnxModel) -> Samples:
-        return self._samples("calibration", self.decision.calibration, onnx)
-
-    def _samples(self, use: str, chosen: texts.Texts | None, onnx: OnnxModel) -> Samples:
-        checkpoint = self.decision.checkpoint
-        if chosen is None:
-            from edgeslm.export.examples import example_samples
-
-            seed = {"calibration": 1, "scoring": 2}[use]
-            key = [checkpoint.digest, seed, code_digest("export")]
-            return self.cache.stage(
-                use, key, Samples, lambda out: example_samples(checkpoint, samples.EXAMPLES, seed, out)
-            )
-        key = [checkpoint.digest, chosen.digest, onnx.lengths, code_digest("fidelity", "formats")]
-        return self.cache.stage(use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out))
-
-    def _reference(self, scoring: Samples) -> Samples:
-        from edgeslm.export.reference import reference_outputs
-
-        checkpoint = self.decision.checkpoint
-        key = [checkpoint.digest, scoring.digest, code_digest("export"), tool_versions("export")]
-        return self.cache.stage("reference", key, Samples, lambda out: reference_outputs(checkpoint, scoring, out))

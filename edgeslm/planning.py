@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from edgeslm.artifacts import Checkpoint, Converter, QuantPlan
+from edgeslm.cost.fastest import fastest_scheme
 from edgeslm.cost.memory import Budget, memory_budget, require_fit
 from edgeslm.cost.speed import compare_backends, speed_warnings
 from edgeslm.digest import json_digest
@@ -17,6 +18,7 @@ from edgeslm.target import Target, list_targets
 
 DEFAULT_SCHEME = "int8"
 BACKENDS = ("tflite", "openvino")
+ANDROID_BACKEND = "tflite"
 CONVERTERS: tuple[Converter, ...] = get_args(Converter)
 DEFAULT_CONVERTER: Converter = "edgeslm"
 WHY_CONVERTER = (
@@ -38,11 +40,8 @@ def decide(
     `missing` says for each backend what keeps it from being used here, with the converter asked for, None where
     nothing does. Raises ConfigError, UnsupportedError, UnsupportedSchemeError, MissingToolError, DoesNotFitError.
     """
-    chosen_scheme = find_scheme(scheme or DEFAULT_SCHEME)
-    reasons = [
-        f"scheme {chosen_scheme.name} ({chosen_scheme.title}): "
-        + ("as asked" if scheme else f"the default for {target.title}")
-    ]
+    chosen_scheme, why_scheme = choose_scheme(target, scheme, tuple(SCHEMES))
+    reasons = [f"scheme {chosen_scheme.name} ({chosen_scheme.title}): {why_scheme}"]
     if converter and backend not in (None, "tflite"):
         raise ConfigError(f"--converter {converter} is the tflite backend's", f"leave it out with --backend {backend}")
     chosen_backend, why, warnings = _choose_backend(target, chosen_scheme, missing, "tflite" if converter else backend)
@@ -73,6 +72,42 @@ def decide(
     return with_digest(plan)
 
 
+def choose_scheme(
+    target: Target, asked: str | None, names: Sequence[str], *, decodes: bool = False
+) -> tuple[Scheme, str]:
+    """The scheme, and why. In an app the CPU that runs it fastest decides; `names` are those there are, and `decodes`
+    is for language models."""
+    if asked is not None:
+        return find_scheme(asked), "as asked"
+    if target.is_android:
+        found = fastest_scheme(ANDROID_BACKEND, target, names, decodes=decodes)
+        if found is not None:
+            return find_scheme(found[0]), f"what LiteRT's CPU kernels (XNNPACK) run fastest: {found[1]}"
+        return find_scheme(DEFAULT_SCHEME), f"the default; its kin were not measured for {target.cpu.core}"
+    return find_scheme(DEFAULT_SCHEME), f"the default for {target.title}"
+
+
+def android_backend(target: Target, missing: Mapping[str, str | None], asked: str | None) -> tuple[str, str]:
+    """The one backend of apps, and why. Raises UnsupportedError where another is asked for, MissingToolError."""
+    if asked not in (None, *BACKENDS):
+        raise UnsupportedError(f"no backend is named {asked!r}", f"known: {ANDROID_BACKEND} for {target.name}")
+    if asked not in (None, ANDROID_BACKEND):
+        raise UnsupportedError(
+            f"an app on {target.title} runs its model by LiteRT: for {asked} there is no Android library that it could "
+            "depend on",
+            f"leave out --backend, or --backend {ANDROID_BACKEND}",
+        )
+    if missing[ANDROID_BACKEND]:
+        raise MissingToolError(f"the {ANDROID_BACKEND} backend cannot be used here: {missing[ANDROID_BACKEND]}")
+    return ANDROID_BACKEND, "LiteRT is the runtime that an Android app can depend on"
+
+
+def same_kind(target: Target) -> list[Target]:
+    """Built-in targets that a bundle for `target` could have been for, the smallest first."""
+    found = [one for one in list_targets() if (one.cpu.arch, one.packaging) == (target.cpu.arch, target.packaging)]
+    return sorted(found, key=lambda one: one.memory.ram_kib)
+
+
 def find_converter(name: str | None) -> Converter | None:
     """The converter of that name. Raises UnsupportedError where there is none."""
     if name is not None and name not in CONVERTERS:
@@ -95,6 +130,7 @@ def with_digest(plan: QuantPlan) -> QuantPlan:
             "lengths": plan.lengths,
             "converter": plan.converter,
             "kv_cache": plan.kv_cache,
+            **({"cache_writers": True} if plan.cache_writers else {}),
         }
     )
     return dataclasses.replace(plan, digest=digest)
@@ -104,6 +140,9 @@ def _choose_backend(
     target: Target, scheme: Scheme, missing: Mapping[str, str | None], asked: str | None
 ) -> tuple[str, list[str], list[str]]:
     """Backend, reasons, warnings."""
+    if target.is_android:
+        chosen, reason = android_backend(target, missing, asked)
+        return chosen, [f"backend {chosen}: {reason}"], []
     best, why = compare_backends(target, scheme)
     if asked is not None:
         if asked not in BACKENDS:
@@ -140,10 +179,7 @@ def _what_would_fit(checkpoint: Checkpoint, target: Target, backend: str, scheme
     fitting = [name for name in SCHEMES if name != scheme.name and needs(target, name).fits]
     if fitting:
         return f"it would fit with --scheme {' or '.join(fitting)}"
-    larger = sorted(
-        (t for t in list_targets() if t.cpu.arch == target.cpu.arch and needs(t, scheme.name).fits),
-        key=lambda t: t.memory.ram_kib,
-    )
+    larger = [one for one in same_kind(target) if needs(one, scheme.name).fits]
     if larger:
         return f"the smallest target that takes it: {larger[0].name}"
     return "no built-in target takes it: a smaller checkpoint is needed"

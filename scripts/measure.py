@@ -20,6 +20,7 @@ from typing import Any
 
 from scripts import bench, measure_report
 from tests.arm64 import userland
+from tests.decoders import write_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGESLM = str(Path(sys.executable).with_name("edgeslm"))
@@ -30,7 +31,9 @@ SCHEMES = ("fp32", "fp16", "int8", "int8-weight-only", "int8-static", "int4")
 CORES = ("cortex-a72", "cortex-a76")
 TARGETS = {"aarch64": "rpi4", "x86_64": "linux-x86_64"}
 MODELS = ("demo", "larger")
-KINDS = ("resident", "instructions", "latency")
+KINDS = ("resident", "instructions", "decode", "latency")
+DECODE_SCHEMES = ("fp32", "int8", "int4")
+DECODE_DEPTH = 128  # tokens before the one that is counted
 ROUNDS = 30
 TOKENS = 64
 MIB = 1 << 20
@@ -49,9 +52,12 @@ def main() -> int:
         return 5
     keep("machine", "here", machine())
     for kind in arguments.kinds or KINDS:
-        {"resident": measure_resident, "instructions": count_instructions, "latency": measure_latency}[kind](
-            backends, schemes
-        )
+        {
+            "resident": measure_resident,
+            "instructions": count_instructions,
+            "decode": count_decode,
+            "latency": measure_latency,
+        }[kind](backends, schemes)
     measure_report.write(json.loads(RESULTS.read_text()), ROOT)
     return 0
 
@@ -84,6 +90,18 @@ def count_instructions(backends: Sequence[str], schemes: Sequence[str]) -> None:
                 keep("instructions", f"{backend} {core} {scheme}", {"runs": [found["instructions"]["per_inference"]]})
 
 
+def count_decode(backends: Sequence[str], schemes: Sequence[str]) -> None:
+    """Guest instructions of a token that a language model writes behind 128 others, in one thread; tflite alone."""
+    for scheme in [one for one in DECODE_SCHEMES if one in schemes and "tflite" in backends]:
+        bundle = built("decoder", "tflite", scheme, "aarch64")
+        if bundle is None:
+            continue
+        for core in CORES:
+            depths = probe(bundle, ["--via", "qemu", "--core", core])["language"]["decode"]
+            found = next(one for one in depths if one["tokens"] == DECODE_DEPTH)["instructions"]
+            keep("decode", f"tflite {core} {scheme}", {"runs": [found["per_inference"]]})
+
+
 def measure_latency(backends: Sequence[str], schemes: Sequence[str]) -> None:
     """Medians on this machine, the bundles taking turns in one process."""
     import numpy as np
@@ -113,8 +131,8 @@ def built(model: str, backend: str, scheme: str, arch: str) -> Path | None:
     folder = OUT / f"{model}-{backend}-{scheme}-{arch}"
     if folder.is_dir():
         return folder
-    source = "demo" if model == "demo" else str(larger_checkpoint())
-    command = [EDGESLM, "build", "--target", TARGETS[arch], "--model", source, "--backend", backend]
+    source = {"demo": lambda: "demo", "larger": larger_checkpoint, "decoder": decoder_checkpoint}[model]()
+    command = [EDGESLM, "build", "--target", TARGETS[arch], "--model", str(source), "--backend", backend]
     command += ["--scheme", scheme, "--allow-below-gate", "--force", "-o", str(OUT), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
@@ -144,6 +162,28 @@ def larger_checkpoint() -> Path:
         for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
             if (demo.root / name).exists():
                 shutil.copy(demo.root / name, folder)
+    return folder
+
+
+def decoder_checkpoint() -> Path:
+    """A Llama of 15 million parameters (288 wide, 6 layers, vocabulary 32,000, tied) with random weights."""
+    folder = OUT / "decoder"
+    if not folder.is_dir():
+        import torch
+        import transformers
+
+        torch.manual_seed(0)
+        config = transformers.LlamaConfig(
+            vocab_size=32_000,
+            hidden_size=288,
+            intermediate_size=768,
+            num_hidden_layers=6,
+            num_attention_heads=6,
+            max_position_embeddings=256,
+            tie_word_embeddings=True,
+        )
+        transformers.LlamaForCausalLM(config).save_pretrained(folder)
+        write_tokenizer(folder, config.vocab_size)
     return folder
 
 

@@ -44,9 +44,9 @@ def line_through(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, f
     return factor, (one[1] - factor * one[0]) / MIB
 
 
-def instructions(results: Results) -> dict[Key, float]:
+def instructions(results: Results, kind: str = "instructions") -> dict[Key, float]:
     """(backend, core, scheme) -> millions of instructions."""
-    return {split(name): statistics.median(found["runs"]) / 1e6 for name, found in results["instructions"].items()}
+    return {split(name): statistics.median(found["runs"]) / 1e6 for name, found in results[kind].items()}
 
 
 def latencies(results: Results) -> dict[Key, float]:
@@ -59,7 +59,7 @@ def split(name: str) -> Key:
 
 
 def write_facts(results: Results, path: Path) -> None:
-    """Replace the values of the three tables; types and docstrings stay as they are written there."""
+    """Replace the values of the four tables; types and docstrings stay as they are written there."""
     text = path.read_text()
     resident = {
         key: f"Resident({factor:.2f}, {constant:.0f})" for key, (factor, constant) in fit_resident(results).items()
@@ -67,6 +67,10 @@ def write_facts(results: Results, path: Path) -> None:
     text = replaced(text, "RESIDENT", resident)
     if "instructions" in results:
         text = replaced(text, "INSTRUCTIONS", {key: f"{value:.1f}" for key, value in instructions(results).items()})
+    if "decode" in results:
+        text = replaced(
+            text, "DECODE_INSTRUCTIONS", {key: f"{value:.2f}" for key, value in instructions(results, "decode").items()}
+        )
     if "latency" in results:
         text = replaced(text, "LATENCY_MS", {key: f"{value:.2f}" for key, value in latencies(results).items()})
     path.write_text(text)
@@ -92,6 +96,7 @@ def write_tables(results: Results, path: Path) -> None:
         ("machine", machine_line(results)),
         ("resident", resident_table(results)),
         ("instructions", instructions_table(results)),
+        ("decode", instructions_table(results, "decode", ",.2f")),
         ("latency", latency_table(results)),
     ):
         pattern = rf"(?s)(<!-- {name} -->\n).*?(<!-- end -->)"
@@ -125,14 +130,14 @@ def resident_table(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def instructions_table(results: Results) -> str:
-    counts = instructions(results) if "instructions" in results else {}
+def instructions_table(results: Results, kind: str = "instructions", form: str = ",.1f") -> str:
+    counts = instructions(results, kind) if kind in results else {}
     lines = ["| backend | scheme | cortex-a72 | cortex-a76 |", "| --- | --- | --- | --- |"]
     for backend, scheme in sorted({(backend, scheme) for backend, _, scheme in counts}):
         cells = []
         for core in ("cortex-a72", "cortex-a76"):
             value, single = counts.get((backend, core, scheme)), counts.get((backend, core, "fp32"))
-            cells.append(f"{value:,.1f} ({value / single:.2f}×)" if value and single else "–")
+            cells.append(f"{value:{form}} ({value / single:.2f}×)" if value and single else "–")
         lines.append(f"| {backend} | {scheme} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -45,7 +45,8 @@ def targets_table() -> str:
         cores = f"{cpu.cores} × {cpu.core}, {cpu.clock_mhz / 1000:g} GHz"
         if target.is_firmware:
             cores = f"{cpu.core}, {cpu.clock_mhz} MHz"
-        seen = NOT_RUN_HERE if target.is_firmware and not is_emulated(target) else ""
+        unseen = target.is_android or (target.is_firmware and not is_emulated(target))
+        seen = NOT_RUN_HERE if unseen else ""
         cells = (f"`{target.name}`", target.title, cores, ", ".join(sorted(cpu.isa)), target.memory.ram_text, seen)
         rows.append("".join(f"| {cell} " if cell else "| " for cell in cells) + "|")
     return "\n".join(rows) + "\n"

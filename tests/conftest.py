@@ -89,7 +89,7 @@ def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 def exported(own_caches: None) -> Callable[[Checkpoint, tuple[int, ...]], OnnxModel]:
     """exported(checkpoint, lengths) -> its graphs, by a build's own stage: one export, seven seconds of torch's, serves
     all tests and the builds of all workers; not to be changed."""
-    from edgeslm.pipeline import export_stage
+    from edgeslm.stages.encoder import export_stage
 
     cache = StageCache(cache_folder(), lambda stage, cached: contextlib.nullcontext())
     return lambda checkpoint, lengths: export_stage(cache, checkpoint, lengths)

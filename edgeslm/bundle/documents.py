@@ -29,9 +29,9 @@ def readme_text(
         given = "--prompt 'Once upon a time'"
     lines = [
         f"# {checkpoint.name} for {target.title}",
-        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13."
+        f"A model for {purpose_text(checkpoint)} ({plan.backend}, {plan.scheme}); runs on Python 3.11 to 3.13."
         f"{_served(checkpoint)}",
-        f"{_kept(fidelity)}; see MODEL_CARD.md.",
+        f"{kept_text(fidelity)}; see MODEL_CARD.md.",
         "Unpack, install, run:",
         "",
         f"    python3 -m zipfile -e {file_name} {folder}",
@@ -70,9 +70,9 @@ def firmware_readme_text(
     }[target.firmware.flasher]
     lines = [
         f"# {checkpoint.name} for {target.title}",
-        f"A model for {_purpose(checkpoint)} ({plan.backend}, {plan.scheme}) as firmware: {sizes[0]:,} bytes of flash, "
-        f"{sizes[1]:,} of RAM.",
-        f"{_kept(fidelity)}; see MODEL_CARD.md.",
+        f"A model for {purpose_text(checkpoint)} ({plan.backend}, {plan.scheme}) as firmware: {sizes[0]:,} bytes of "
+        f"flash, {sizes[1]:,} of RAM.",
+        f"{kept_text(fidelity)}; see MODEL_CARD.md.",
         f"firmware/ has the image as ELF, as Intel hex, and as the bytes of flash from {origin} on. "
         "Unpack, flash, talk:",
         "",
@@ -114,7 +114,8 @@ def _scripts(firmware: Firmware) -> str:
     return "".join(f"-f {script} " for script in (firmware.openocd or "").split())
 
 
-def _kept(fidelity: Fidelity) -> str:
+def kept_text(fidelity: Fidelity) -> str:
+    """How much of its reference a model kept, in a clause."""
     kept = f"Cosine similarity to PyTorch: at least {fidelity.cosine_min:.4f} on {fidelity.samples} samples"
     if fidelity.reference != PYTORCH:
         kept = f"The same numbers as {fidelity.reference}, on {fidelity.samples} inputs"
@@ -123,7 +124,8 @@ def _kept(fidelity: Fidelity) -> str:
     return kept + ("" if fidelity.passed else ", BELOW ITS GATE")
 
 
-def _purpose(checkpoint: Checkpoint) -> str:
+def purpose_text(checkpoint: Checkpoint) -> str:
+    """What a model is for."""
     return {
         "embedding": "text embeddings",
         "classification": "text classification",
@@ -159,7 +161,15 @@ License, Version 2.0 (SPDX: Apache-2.0, https://www.apache.org/licenses/LICENSE-
 """
 
 
-def licence_text(checkpoint: Checkpoint, *, firmware: bool = False) -> str:
+_ANDROID_LICENCE = """\
+The Java in this bundle, and the classes compiled from it, are part of edgeslm and licensed under the Apache License,
+Version 2.0 (SPDX: Apache-2.0, https://www.apache.org/licenses/LICENSE-2.0). LiteRT, which they call, carries a licence
+of its own.
+"""
+_OWN_LICENCES = {"linux": _DEVICE_LICENCE, "firmware": _FIRMWARE_LICENCE, "android": _ANDROID_LICENCE}
+
+
+def licence_text(checkpoint: Checkpoint, packaging: str = "linux") -> str:
     """The checkpoint's own licence text, or its SPDX name, or that it names none; then that of our own code."""
     own = _first_text(checkpoint.root, LICENCE_FILES)
     if own is None:
@@ -168,7 +178,7 @@ def licence_text(checkpoint: Checkpoint, *, firmware: bool = False) -> str:
             if checkpoint.licence
             else f"The model {checkpoint.name}: its checkpoint names no licence. Ask its author before passing it on.\n"
         )
-    return f"{own.rstrip()}\n\n{'-' * 40}\n\n{_FIRMWARE_LICENCE if firmware else _DEVICE_LICENCE}"
+    return f"{own.rstrip()}\n\n{'-' * 40}\n\n{_OWN_LICENCES[packaging]}"
 
 
 def model_card_text(checkpoint: Checkpoint, plan: QuantPlan, compiled: CompiledModel, fidelity: Fidelity) -> str:

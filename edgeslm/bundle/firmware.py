@@ -12,7 +12,7 @@ from edgeslm.artifacts import Bundle, Checkpoint, CompiledModel, Fidelity, OnnxM
 from edgeslm.bundle.documents import firmware_readme_text, licence_text, model_card_text
 from edgeslm.bundle.host_cpu import host_cpu_features
 from edgeslm.bundle.manifest import (
-    SCHEMA_VERSION,
+    FIRMWARE_VERSION,
     FirmwarePart,
     Manifest,
     ModelPart,
@@ -80,7 +80,7 @@ def write_firmware_bundle(
         members[TOKENIZER] = checkpoint.root / checkpoint.tokenizer.file
     if checkpoint.generation and checkpoint.generation.chat_template:
         members[CHAT_TEMPLATE] = checkpoint.generation.chat_template.encode()
-    members["LICENSE"] = licence_text(checkpoint, firmware=True).encode()
+    members["LICENSE"] = licence_text(checkpoint, "firmware").encode()
     members["MODEL_CARD.md"] = model_card_text(checkpoint, plan, compiled, fidelity).encode()
     sizes = sum(built.flash.values()), sum(built.ram.values())
     members["README.md"] = firmware_readme_text(
@@ -119,7 +119,7 @@ def _manifest(
 ) -> Manifest:
     tokenizer = checkpoint.tokenizer
     return Manifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=FIRMWARE_VERSION,
         edgeslm=__version__,
         name=checkpoint.name,
         task=checkpoint.task,

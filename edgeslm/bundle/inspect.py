@@ -57,6 +57,9 @@ def _require_described(path: Path, manifest: Manifest) -> None:
     if manifest.firmware:
         wanted += [manifest.firmware.elf, manifest.firmware.binary, manifest.firmware.hex]
         wanted += [manifest.firmware.uf2] if manifest.firmware.uf2 else []
+    if manifest.android:
+        wanted += [manifest.android.library, manifest.android.pom]
+        wanted += [name for one in manifest.android.models for name in (one.properties, one.table, *one.model.files)]
     for name in wanted:
         if name not in manifest.files:
             raise BundleError(f"{path}: {MANIFEST} speaks of {name} and does not list it", HINT)

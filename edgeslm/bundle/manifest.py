@@ -17,11 +17,12 @@ from edgeslm.digest import json_digest
 from edgeslm.errors import BundleError
 from edgeslm.target import Target
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """2 added language models: model.language, generation, fidelity.perplexity; they have no parents onnx and lowered.
-3 added firmware; 4 its digest, its UF2 file and how its board is flashed, and is what firmware bundles have. Others
-stay as they were."""
+3 added firmware; 4 its digest, its UF2 file and how its board is flashed, and is what firmware bundles have. 5 added
+android, and is what Android bundles have. Others stay as they were."""
 LINUX_VERSION: Final = 2
+FIRMWARE_VERSION: Final = 4
 MANIFEST = "manifest.json"
 MAX_BYTES = 8 << 20
 """Of manifest.json; the largest one seen, with a thousand labels, has 60 kB."""
@@ -162,13 +163,37 @@ class FirmwarePart(_Part):
     uf2: str | None = None  # the same in UF2 blocks, for a bootloader that takes them
 
 
+class AndroidModelPart(_Part):
+    """One model of an Android library. The first is what the manifest itself tells of."""
+
+    id: str  # what an app opens it by: its scheme
+    properties: str  # the member that an app reads
+    table: str  # the member that is its tokenizer
+    below_gate: bool
+    model: ModelPart
+    fidelity: FidelityPart
+    parents: ParentsPart
+
+
+class AndroidPart(_Part):
+    """The library, and the project that it comes from."""
+
+    library: str  # the .aar
+    pom: str  # beside it, in a Maven repository's layout
+    coordinate: str  # "org.edgeslm:edgeslm-minilm:0.1.0"
+    project: str  # the folder of the Gradle project
+    litert: str | None  # LiteRT's Maven coordinate; None where its files are in the library
+    merged: dict[str, Digest]  # those files: name -> SHA-256
+    models: tuple[AndroidModelPart, ...] = Field(min_length=1)
+
+
 class FilePart(_Part):
     sha256: Digest
     bytes: int = Field(ge=0)
 
 
 class Manifest(_Part):
-    schema_version: Literal[1, 2, 3, 4]
+    schema_version: Literal[1, 2, 3, 4, 5]
     edgeslm: str
     name: str
     task: Task
@@ -181,6 +206,7 @@ class Manifest(_Part):
     tokenizer: TokenizerPart | None
     generation: GenerationPart | None = None  # language models only
     firmware: FirmwarePart | None = None  # microcontrollers only
+    android: AndroidPart | None = None  # Android only
     labels: tuple[str, ...]
     multi_label: bool
     fidelity: FidelityPart

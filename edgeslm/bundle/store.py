@@ -21,10 +21,12 @@ CHAT_TEMPLATE = "tokenizer/chat_template.jinja"
 MAX_NAME = 100
 
 
-def bundle_path(out: Path, checkpoint: Checkpoint, plan: QuantPlan) -> Path:
-    """MODEL-TARGET-SCHEME.edgeslm in folder `out`, the model's name reduced to what every shell and disk takes."""
+def bundle_path(out: Path, checkpoint: Checkpoint, plan: QuantPlan, *others: QuantPlan) -> Path:
+    """MODEL-TARGET-SCHEME.edgeslm in folder `out`, the model's name reduced to what every shell and disk takes. A
+    bundle of several schemes names them all: int8+fp32."""
     name = re.sub(r"[^A-Za-z0-9._]+", "-", checkpoint.name).strip(".-")[:MAX_NAME]
-    return out / f"{name or 'model'}-{plan.target}-{plan.scheme}{SUFFIX}"
+    schemes = "+".join(one.scheme for one in (plan, *others))
+    return out / f"{name or 'model'}-{plan.target}-{schemes}{SUFFIX}"
 
 
 def reject_existing(path: Path, checkpoint: Checkpoint, plan: QuantPlan, *, force: bool) -> None:

@@ -28,7 +28,7 @@ def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None
 
     chosen = chosen_model(model, demo)
     report = api.build(model=chosen, eval=eval_, announce=announce_stage, **flags)  # type: ignore[arg-type]  # click checked the types
-    for warning in report.plan.warnings:
+    for warning in (*report.plan.warnings, *(one for other in report.others for one in other.plan.warnings)):
         warn(warning)
     if report.below_gate:
         warn("this bundle is below its gates and says so in its manifest")
@@ -38,7 +38,10 @@ def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None
     else:
         generation = report.checkpoint.generation
         talks = generation is not None and generation.chat_template is not None
-        _print_report(answer, report_path(report.bundle.path), talks, _runs_here(str(flags["target"])))
+        kept = report_path(report.bundle.path)
+        _print_report(
+            answer, kept, talks, _runs_here(str(flags["target"])), _library(str(flags["target"]), answer.model)
+        )
 
 
 def _runs_here(target: str) -> bool:
@@ -50,7 +53,15 @@ def _runs_here(target: str) -> bool:
     return not found.is_firmware or is_emulated(found)
 
 
-def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool) -> None:
+def _library(target: str, model: str) -> str | None:
+    """The member of an Android bundle that an app takes."""
+    from edgeslm.bundle.android.project import library_places
+    from edgeslm.target import load_target
+
+    return library_places(model)[0] if load_target(target).is_android else None
+
+
+def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool, library: str | None) -> None:
     for reason in answer.notes:
         note(f"  note: {reason}")
     fidelity = answer.fidelity
@@ -68,15 +79,11 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool)
         print_table(["output", "identical numbers", "largest error"], shares, right={1, 2})
     else:
         _print_scores(fidelity, agreed)
-    click.echo()
-    print_table(
-        ["gate", "value", "limit", ""],
-        [
-            [gate.name, f"{gate.value:.6g}", f"{gate.threshold:.6g}", "passed" if gate.passed else "MISSED"]
-            for gate in fidelity.gates
-        ],
-        right={1, 2},
-    )
+    _print_gates(fidelity)
+    for other in answer.others:
+        click.echo(f"\nAnd as {other.scheme} ({megabytes(other.model_bytes)})")
+        _print_scores(other.fidelity, agreed)
+        _print_gates(other.fidelity)
     click.echo()
     print_table(
         None,
@@ -85,6 +92,7 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool)
             ["model", f"{answer.model} for {answer.target}: {answer.backend}, {answer.scheme}"],
             ["model size", megabytes(answer.model_bytes)],
             ["digest", answer.digest],
+            *([["library", f"{library}, in the bundle"]] if library else []),
             ["report", str(kept)],
         ],
     )
@@ -96,6 +104,18 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool)
     else:
         way = " --via qemu" if answer.backend == "cortexm" else ""
         note(f"\nnext: edgeslm run {answer.bundle}{way} {given}" + (" --chat" if talks else ""))
+
+
+def _print_gates(fidelity: FidelityAnswer) -> None:
+    click.echo()
+    print_table(
+        ["gate", "value", "limit", ""],
+        [
+            [gate.name, f"{gate.value:.6g}", f"{gate.threshold:.6g}", "passed" if gate.passed else "MISSED"]
+            for gate in fidelity.gates
+        ],
+        right={1, 2},
+    )
 
 
 def _print_scores(fidelity: FidelityAnswer, agreed: str) -> None:

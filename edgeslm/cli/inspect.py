@@ -11,7 +11,7 @@ from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
 
 if TYPE_CHECKING:
     from edgeslm.bundle.inspect import Inspection
-    from edgeslm.bundle.manifest import FidelityPart, FirmwarePart, Manifest, TensorPart
+    from edgeslm.bundle.manifest import AndroidPart, FidelityPart, FirmwarePart, Manifest, TensorPart
     from edgeslm.target import Target
 
 
@@ -38,7 +38,6 @@ def inspect(bundle: Path, as_json: bool) -> None:
 def _print_inspection(inspection: Inspection) -> None:
     manifest = inspection.manifest
     fidelity, model = manifest.fidelity, manifest.model
-    missed = [gate.name for gate in fidelity.gates if not gate.passed]
     print_table(
         None,
         [
@@ -48,9 +47,10 @@ def _print_inspection(inspection: Inspection) -> None:
             ["target", f"{manifest.target.title} ({manifest.target.cpu.core})"],
             ["backend", f"{manifest.backend}, runs on {model.runtime}"],
             ["scheme", manifest.scheme],
+            *(_android_rows(manifest.android) if manifest.android else []),
             ["text lengths", _lengths(manifest)],
             ["fidelity", _fidelity(fidelity)],
-            ["gates", f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"],
+            ["gates", _gates(fidelity)],
             *([["compiler", manifest.firmware.compiler]] if manifest.firmware else []),
             *([["image", manifest.firmware.digest]] if manifest.firmware and manifest.firmware.digest else []),
             ["built by", f"edgeslm {manifest.edgeslm}"],
@@ -75,6 +75,16 @@ def _print_inspection(inspection: Inspection) -> None:
         print_table(
             ["tensor", "", "type", "shape"] + ["what it stands for"] * means, [row[: 4 + means] for row in tensors]
         )
+    if manifest.android is not None:
+        click.echo()
+        print_table(
+            ["opened as", "bytes", "fidelity", "gates"],
+            [
+                [one.id, f"{manifest.files[one.model.files[0]].bytes:,}", _fidelity(one.fidelity), _gates(one.fidelity)]
+                for one in manifest.android.models
+            ],
+            right={1},
+        )
     if manifest.firmware is not None:
         click.echo()
         print_table(["memory", "item", "bytes"], _firmware_rows(manifest.firmware, manifest.target), right={2})
@@ -85,6 +95,21 @@ def _print_inspection(inspection: Inspection) -> None:
         right={1},
     )
     note(f"\nall {len(manifest.files)} digests are right")
+
+
+def _android_rows(android: AndroidPart) -> list[list[str]]:
+    """Where an app finds the library, and where LiteRT comes from."""
+    merged = f"in the library: {', '.join(android.merged)}"
+    return [
+        ["library", f"{android.library} ({android.coordinate})"],
+        ["project", f"{android.project}/, for Android Studio"],
+        ["LiteRT", f"{android.litert}, at the app's build" if android.litert else merged],
+    ]
+
+
+def _gates(fidelity: FidelityPart) -> str:
+    missed = [gate.name for gate in fidelity.gates if not gate.passed]
+    return f"MISSED: {', '.join(missed)}" if missed else f"all {len(fidelity.gates)} passed"
 
 
 def _fidelity(fidelity: FidelityPart) -> str:

@@ -27,7 +27,7 @@ def plan(as_json: bool, eval_: Path | None, model: str | None, demo: str | None,
 
     request = BuildRequest(model=chosen_model(model, demo), eval=eval_, **flags)  # type: ignore[arg-type]  # click checked the types
     decision = pipeline.plan(request)
-    for warning in decision.plan.warnings:
+    for warning in (one for planned in decision.plans for one in planned.warnings):
         warn(warning)
     if as_json:
         print_json(plan_answer(decision))
@@ -56,6 +56,10 @@ def _print_decision(decision: Decision) -> None:
     click.echo()
     for reason in (*decided.reasons, *checkpoint.notes):
         click.echo(f"- {reason}")
+    for other in decision.others:
+        click.echo(f"\nand as {other.scheme}, expected size {megabytes(other.weight_bytes)}")
+        for reason in other.reasons:
+            click.echo(f"- {reason}")
     click.echo()
     print_table(
         ["tensor", "shape", "stored as", "why"],

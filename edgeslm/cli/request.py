@@ -68,8 +68,9 @@ _OPTIONS = (
     click.option("--demo", metavar="D", shell_complete=_complete_demo,
                  help="In place of --model: minilm, a sentence encoder (the default), or assistant, a language model "
                  "that turns requests into JSON calls."),
-    click.option("--scheme", "-s", metavar="S", shell_complete=_complete_scheme,
-                 help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target."),
+    click.option("--scheme", "-s", metavar="S", shell_complete=_complete_scheme, multiple=True,
+                 help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target. For "
+                 "Android it may be given more than once: a model of each in one bundle."),
     click.option("--backend", metavar="B", shell_complete=_complete_backend,
                  help="tflite or openvino. Default: the better one on the target."),
     click.option("--converter", metavar="C", shell_complete=_complete_converter,
@@ -93,6 +94,9 @@ _OPTIONS = (
                  help="Build even if a gate is missed; the bundle is marked so."),
     click.option("--vendor-wheels", is_flag=True,
                  help="Put the target's own Python packages into the bundle: the device then needs no network."),
+    click.option("--litert-aar", multiple=True, type=click.Path(path_type=Path, dir_okay=False), metavar="F",
+                 help="Android: a file of LiteRT's library (litert-*.aar, litert-api-*.aar) to put into ours, which "
+                 "then needs no Maven repository for it. May be given more than once."),
     click.option("--force", is_flag=True, help="Overwrite an existing bundle."),
     click.option("-o", "--output", "out", type=click.Path(path_type=Path, file_okay=False), default=".",
                  metavar="DIR", help="Where the bundle goes. Default: the current folder."),

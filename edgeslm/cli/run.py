@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeslm.cli.console import print_json
+from edgeslm.cli.console import note, print_json
 from edgeslm.cli.device_errors import errors_of_the_device
 from edgeslm.cli.run_firmware import firmware_manifest, run_encoder, run_firmware, run_net
 from edgeslm.cli.run_generation import given_options, prompt_options, run_prompt
@@ -72,6 +73,7 @@ def run(
             raise ConfigError("firmware generates text: --text and --file are for other bundles", "--prompt '…'")
         run_firmware(firmware, bundle, via, prompt, options, as_json)
         return
+    _tell_of_phones(bundle)
     with errors_of_the_device(), Model.open(bundle, threads=threads) as model:
         require_fitting_options(model, bool(texts), file is not None, prompt is not None, options)
         if model.task == "generation":
@@ -80,6 +82,18 @@ def run(
             _run_arrays(model, bundle, texts, file, as_json)
         else:
             show_texts(model, bundle, _given_texts(texts, file), as_json)
+
+
+def _tell_of_phones(bundle: Path) -> None:
+    """An Android bundle's model is the same file on the phone, where other code runs it."""
+    from edgeslm.bundle.inspect import read_manifest
+    from edgeslm.errors import BundleError
+    from edgeslm.formats.archive import open_archive
+
+    with contextlib.suppress(BundleError), open_archive(bundle) as archive:  # what is wrong with it is said below
+        manifest = read_manifest(archive)
+        if manifest.android is not None:
+            note(f"  the model of {manifest.target.title}, run here by LiteRT for Python: its answers, not its speed")
 
 
 def _described(firmware: Manifest) -> str:

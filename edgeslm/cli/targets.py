@@ -24,7 +24,7 @@ def targets(context: click.Context, as_json: bool) -> None:
     from edgeslm.target import list_targets
 
     found = list_targets()
-    unseen = [t.name for t in found if t.is_firmware and not is_emulated(t)]
+    unseen = [t.name for t in found if t.is_android or (t.is_firmware and not is_emulated(t))]
     if as_json:
         print_json(TargetsAnswer(targets=found, not_run_here=unseen))
         return
@@ -52,11 +52,14 @@ def targets(context: click.Context, as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show one device's facts. NAME is a target's name or a target file."""
     from edgeslm.answers import TargetAnswer
+    from edgeslm.bundle.android.litert import NOT_RUN_HERE
     from edgeslm.firmware.qemu import not_run_here
     from edgeslm.target import load_target
 
     target = load_target(name)
     unseen = not_run_here(target) if target.is_firmware else ()
+    if target.is_android:
+        unseen = (NOT_RUN_HERE.format(title=target.title),)
     if as_json:
         print_json(TargetAnswer(target=target, isa=sorted(target.cpu.isa), not_run_here=bool(unseen)))
         return
@@ -78,6 +81,8 @@ def show(name: str, as_json: bool) -> None:
             *_wiring(firmware),
             ("flasher", firmware.flasher),
         ]
+    if target.android:
+        rows += [("ABI", target.android.abi), ("Android", f"API level {target.android.min_sdk} or later")]
     print_table(None, [list(row) for row in rows])
     for sentence in unseen:
         click.echo(sentence)

@@ -1,8 +1,8 @@
 """What was measured of the backends on the ISAs we build for. Facts only; docs/measurements says how.
 
 RESIDENT: resident memory of one process with the model loaded and run, as `bytes = factor * model file bytes +
-constant`. INSTRUCTIONS: millions of instructions of one MiniLM inference of 64 tokens, by core. Both are keyed by
-backend, then ISA or core, then scheme.
+constant`. INSTRUCTIONS: millions of instructions of one MiniLM inference of 64 tokens, by core. DECODE_INSTRUCTIONS:
+the same of one token that a language model writes. All are keyed by backend, then ISA or core, then scheme.
 """
 
 from __future__ import annotations
@@ -70,6 +70,16 @@ INSTRUCTIONS: dict[tuple[str, str, str], float] = {
     ("tflite", "cortex-a76", "int8-weight-only"): 244.5,
 }
 """(backend, core, scheme) -> millions of instructions per inference."""
+
+DECODE_INSTRUCTIONS: dict[tuple[str, str, str], float] = {
+    ("tflite", "cortex-a72", "fp32"): 8.49,
+    ("tflite", "cortex-a72", "int4"): 8.50,
+    ("tflite", "cortex-a72", "int8"): 6.77,
+    ("tflite", "cortex-a76", "fp32"): 8.49,
+    ("tflite", "cortex-a76", "int4"): 4.72,
+    ("tflite", "cortex-a76", "int8"): 4.48,
+}
+"""(backend, core, scheme) -> millions of instructions per token, a Llama of 15 million parameters at 128 tokens."""
 
 LATENCY_MS: dict[tuple[str, str, str], float] = {
     ("openvino", "x86_64", "fp16"): 8.24,

@@ -12,6 +12,8 @@ MIB = 1 << 20
 # Raspberry Pi OS Lite (64-bit, bookworm) with no desktop uses about this much after boot; more where the user
 # runs more. It is a reserve, not a promise.
 SYSTEM_RESERVE_MIB = 160
+# Android keeps more: its own services and the apps that were used last. An estimate, of the same kind.
+ANDROID_RESERVE = 0.5  # of the RAM
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,17 @@ def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int, 
         weights=weight_bytes,
         expansion=round(max(0.0, resident.factor - 1) * weight_bytes),
         runtime=round(resident.constant_mib * MIB),
-        available=max(0, target.memory.ram_kib * 1024 - SYSTEM_RESERVE_MIB * MIB),
-        storage=weight_bytes,
+        available=max(0, target.memory.ram_kib * 1024 - system_reserve_mib(target) * MIB),
+        # An app has the model among its assets, and once more as a file, which is what LiteRT can map.
+        storage=2 * weight_bytes if target.is_android else weight_bytes,
         storage_available=target.memory.storage_kib * 1024,
         cache=cache_bytes,
     )
+
+
+def system_reserve_mib(target: Target) -> int:
+    """What of the RAM the target's system and its other programs take."""
+    return round(ANDROID_RESERVE * target.memory.ram_kib / 1024) if target.is_android else SYSTEM_RESERVE_MIB
 
 
 def resident_facts(backend: str, arch: str, scheme: str) -> Resident:
@@ -71,7 +79,7 @@ def require_fit(name: str, target: Target, budget: Budget, smaller: str | None) 
         f"         weights {_mib(budget.weights)}   expanded or repacked by the runtime {_mib(budget.expansion)}   "
         f"runtime and activations {_mib(budget.runtime)}   "
         + (f"kv cache {_mib(budget.cache)}   " if budget.cache else "")
-        + f"(system reserve {SYSTEM_RESERVE_MIB} MiB is taken off)",
+        + f"(system reserve {system_reserve_mib(target):,} MiB is taken off)",
         smaller,
     )
 

@@ -13,7 +13,15 @@ from edgeslm.quantize.schemes import Scheme
 from edgeslm.target import Target
 
 # A core that was not measured is judged by the nearest one that was: same ISA features for integer kernels.
-MEASURED_AS = {"cortex-a53": "cortex-a72", "x86-64-v3": "x86_64"}
+MEASURED_AS = {
+    "cortex-a53": "cortex-a72",
+    "cortex-a55": "cortex-a76",
+    "cortex-a78": "cortex-a76",
+    "cortex-a510": "cortex-a76",  # and i8mm, which makes integers no slower
+    "cortex-a710": "cortex-a76",
+    "x86-64-v2": "x86_64",
+    "x86-64-v3": "x86_64",
+}
 NO_GAIN = 0.97
 """A scheme that needs more than this share of float32's cost is called "not faster"."""
 MUCH_MORE = 1.5

@@ -12,7 +12,8 @@ from typing import Any
 from .errors import BundleError
 from .files import BROKEN_ZIP, Expected, Files, FolderFiles, ZipFiles, damaged
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSIONS = (1, 2, 5)
+"""3 and 4 are firmware's, which no Python runs; 5 is an Android library's, whose model is run as any other."""
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 8 << 20
 
@@ -76,9 +77,9 @@ def _parse(path: Path, content: bytes) -> Mapping[str, Any]:
     if not isinstance(manifest, dict):
         raise damaged(path, f"{MANIFEST} is no JSON object")
     version = manifest.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version not in SCHEMA_VERSIONS:
         raise BundleError(
-            f"{path} has schema version {version}; this device package reads up to {SCHEMA_VERSION}",
+            f"{path} has schema version {version}; this device package reads {', '.join(map(str, SCHEMA_VERSIONS))}",
             f"run it with the edgeslm_device inside it, or with edgeslm {manifest.get('edgeslm')} or newer",
         )
     problem = _problem(manifest)

@@ -43,6 +43,11 @@ def read_image(bundle: Path) -> FlashImage:
     inspection = inspect_bundle(bundle)
     manifest = inspection.manifest
     part, facts = manifest.firmware, manifest.target.firmware
+    if manifest.android is not None:
+        raise UnsupportedError(
+            f"{manifest.name} was built for {manifest.target.title}: it is an Android library, and no firmware",
+            f"{manifest.android.library} goes into an app; edgeslm build for a microcontroller makes firmware",
+        )
     if part is None or facts is None:
         raise UnsupportedError(
             f"{manifest.name} was built for {manifest.target.title}, which runs Linux: there is no firmware in it",

@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
 import stat
 import struct
 import zipfile
@@ -22,23 +21,17 @@ from pathlib import Path
 from typing import IO
 
 from edgeslm.errors import BundleError
+from edgeslm.formats.stored_zip import CHUNK, write_stored
 
 ALIGNMENT = 64
 """Bytes; a cache line, and what runtimes ask of a buffer they are to read in place."""
 MAX_MEMBERS = 4096
 MAX_NAME = 200
-CHUNK = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9_+!.-]+(/[A-Za-z0-9_+!.-]+)*")
-_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
-_MODE = stat.S_IFREG | 0o644
-_UNIX = 3
-_PADDING = 0xD935  # the extra field that Android's zipalign and apksigner pad with: alignment, then zeros
-_LOCAL_HEADER = 30  # bytes, without name and extra fields
-_ZIP64_FIELD = 20  # bytes of the extra field that zipfile adds to a local header where sizes need 64 bits
 
 # What zipfile raises on damaged bytes besides BadZipFile: it reads offsets, lengths and names from them.
-_BROKEN = (
+BROKEN_ZIP = (
     zipfile.BadZipFile,
     OSError,
     EOFError,
@@ -69,7 +62,7 @@ class Archive:
                 while chunk := source.read(CHUNK):
                     left -= len(chunk)
                     yield chunk
-        except _BROKEN as error:
+        except BROKEN_ZIP as error:
             raise _damaged(self.path, f"member {name} cannot be read ({error})") from None
         if left:
             raise _damaged(self.path, f"member {name} is not as long as it should be")
@@ -92,7 +85,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             opened = stack.enter_context(zipfile.ZipFile(path))
         except FileNotFoundError:
             raise BundleError(f"there is no bundle {path}", "edgeslm build makes one") from None
-        except _BROKEN as error:
+        except BROKEN_ZIP as error:
             raise _damaged(path, f"it is no zip file, or one that is cut short ({error})") from None
         sizes = _zip_members(path, opened.infolist())
         yield Archive(path, dict(sorted(sizes.items())), opened.open)
@@ -175,34 +168,11 @@ def write_archive(path: Path, members: Mapping[str, bytes | Path], first: str = 
 
     `first`, if it is there, comes first; the others follow in order of name.
     """
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in sorted(members, key=lambda name: (name != first, name)):
-            problem = check_name(name)
-            if problem:
-                raise BundleError(f"{name!r} {problem}: it cannot be put into {path.name}")
-            _write_member(archive, name, members[name])
-
-
-def _write_member(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    large = size >= zipfile.ZIP64_LIMIT
-    member = zipfile.ZipInfo(name, _DATE)
-    member.create_system = _UNIX
-    member.external_attr = _MODE << 16
-    start = archive.start_dir + _LOCAL_HEADER + len(name) + (_ZIP64_FIELD if large else 0)
-    member.extra = _padding_field(start)
-    with archive.open(member, "w", force_zip64=large) as sink:
-        if isinstance(content, bytes):
-            sink.write(content)
-        else:
-            with content.open("rb") as source:
-                shutil.copyfileobj(source, sink, CHUNK)
-
-
-def _padding_field(start: int) -> bytes:
-    """The extra field after which the next byte lies at a multiple of ALIGNMENT; it begins at byte `start`."""
-    zeros = -(start + 6) % ALIGNMENT
-    return struct.pack("<HHH", _PADDING, 2 + zeros, ALIGNMENT) + bytes(zeros)
+    for name in members:
+        problem = check_name(name)
+        if problem:
+            raise BundleError(f"{name!r} {problem}: it cannot be put into {path.name}")
+    write_stored(path, members, sorted(members, key=lambda name: (name != first, name)), lambda name: ALIGNMENT)
 
 
 @contextlib.contextmanager

@@ -30,9 +30,10 @@ from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.ranges import static_limit
 from edgeslm.quantize.schemes import find_scheme
 from edgeslm.stages.firmware_graph import BACKEND, step_graph
-from edgeslm.stages.firmware_plan import ROOMS, text_bytes_of, tokenizer_of
+from edgeslm.stages.firmware_plan import ROOMS, text_bytes_of
 from edgeslm.stages.firmware_turn import find_turn
 from edgeslm.stages.language import LanguageStages, weight_files_of
+from edgeslm.stages.tokenizer import tokenizer_of
 from edgeslm.target import Target
 from edgeslm.template_folder import template_folder
 from edgeslm.tokenizer.table import compile_table

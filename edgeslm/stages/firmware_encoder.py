@@ -17,7 +17,8 @@ from edgeslm.bundle.firmware import Built
 from edgeslm.cache import StageCache, code_digest
 from edgeslm.device.runner import Engine
 from edgeslm.stages.firmware import image_stage, kernels_key
-from edgeslm.stages.firmware_encoder_plan import ROOMS, EncoderSizes, encoder_graph, tokenizer_of
+from edgeslm.stages.firmware_encoder_plan import ROOMS, EncoderSizes, encoder_graph
+from edgeslm.stages.tokenizer import tokenizer_of
 from edgeslm.target import Target
 from edgeslm.versions import tool_versions
 

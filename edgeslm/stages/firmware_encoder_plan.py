@@ -37,7 +37,7 @@ from edgeslm.stages.firmware_plan import (
     firmware_choices,
     text_bytes_of,
 )
-from edgeslm.stages.firmware_plan import tokenizer_of as tokenizer_of
+from edgeslm.stages.tokenizer import tokenizer_of
 from edgeslm.target import Target, list_targets
 from edgeslm.tokenizer.table import compile_table
 

@@ -43,6 +43,13 @@ def reject_net_options(checkpoint: Checkpoint, given: Mapping[str, object]) -> N
             raise ConfigError(f"{checkpoint.name} is a .tflite file that came quantized: {why}", f"leave out {flag}")
 
 
+LITERT = {
+    "linux": "pip install ai-edge-litert on the device, and open the file with its Interpreter",
+    "android": "open it from the app's assets by LiteRT's CompiledModel",
+}
+"""What takes such a file where there is a system."""
+
+
 def decide_net(
     target: Target,
     checkpoint: Checkpoint,
@@ -58,10 +65,9 @@ def decide_net(
     if not target.is_firmware:
         names = ", ".join(one.name for one in list_targets() if one.is_firmware)
         raise UnsupportedError(
-            f"{target.name} runs Linux, and a .tflite file is run there as it is: edgeslm compiles it for "
-            "microcontrollers",
-            "pip install ai-edge-litert on the device, and open the file with its Interpreter; "
-            f"or --target one of {names}",
+            f"{target.name} runs {target.packaging.capitalize()}, and a .tflite file is run there as it is: edgeslm "
+            "compiles it for microcontrollers",
+            f"{LITERT[target.packaging]}; or --target one of {names}",
         )
     _require_scheme(checkpoint, scheme)
     chosen = chosen_scheme(target, SCHEME, backend, converter)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeslm.artifacts import Checkpoint, KvCache, QuantPlan, TensorChoice
@@ -26,10 +25,9 @@ from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.plan import choose_precisions
 from edgeslm.quantize.schemes import Scheme, find_scheme
 from edgeslm.stages.firmware_graph import BACKEND, step_graph, with_context
+from edgeslm.stages.tokenizer import tokenizer_of
 from edgeslm.target import Target, list_targets
 from edgeslm.tokenizer.features import features_of
-from edgeslm.tokenizer.read import read_specification
-from edgeslm.tokenizer.specification import Specification
 from edgeslm.tokenizer.table import compile_table
 from edgeslm.versions import tool_versions
 
@@ -42,7 +40,7 @@ SHORTEST_CONTEXT = 32
 """Tokens: a hint proposes none below."""
 ROOMS = (
     *(f"backends/{BACKEND}", "chips", "cost", "export", "firmware", "formats", "ir", "quantize", "tokenizer"),
-    *("decoder", "stages/firmware_graph", "stages/firmware_plan"),
+    *("decoder", "stages/firmware_graph", "stages/firmware_plan", "stages/tokenizer"),
 )
 """Whose code lays out memory."""
 STEP = 8
@@ -80,7 +78,7 @@ def decide_firmware(
         raise UnsupportedError(
             f"{target.name} is a microcontroller: models of text are built for it, and {checkpoint.name} is a plain "
             "module",
-            f"targets that run Linux: {', '.join(one.name for one in list_targets() if not one.is_firmware)}",
+            f"targets that run Linux: {', '.join(one.name for one in list_targets() if one.packaging == 'linux')}",
         )
     (context,) = lengths
     chosen = chosen_scheme(target, scheme, backend, converter)
@@ -218,14 +216,6 @@ def _any_limit(parameter: str) -> float:
 
 def _no_weights(parameter: str) -> NDArray[np.float32]:
     raise InternalError(f"{parameter} is read, but only sizes were asked for")
-
-
-def tokenizer_of(checkpoint: Checkpoint) -> Specification:
-    """Raises UnsupportedError, CheckpointError: see tokenizer/."""
-    if checkpoint.tokenizer is None or checkpoint.root is None:
-        raise InternalError(f"{checkpoint.name} is a model of text without a tokenizer")
-    path: Path = checkpoint.root / checkpoint.tokenizer.file
-    return read_specification(path.read_bytes(), str(path))
 
 
 def _what_would_fit(sizes: FirmwareSizes, target: Target, scheme: str, context: int, kv_cache: KvCache) -> str:

@@ -12,9 +12,10 @@ MOST_BYTES = 512
 SAMPLES = ("Will it rain tomorrow?", "Zwölf Boxkämpfer jagen Viktor", "a")
 
 
-def find_turn(checkpoint: Checkpoint, generation: GenerationSpec) -> Turn | None:
+def find_turn(checkpoint: Checkpoint, generation: GenerationSpec, most_bytes: int | None = MOST_BYTES) -> Turn | None:
     """The same text around every message, if the checkpoint's chat template is like that, and if the board's tokens of
-    all three together are the template's. `generation` is as the board goes by it: see write_language.
+    all three together are the template's. `generation` is as the board goes by it: see write_language. A turn of more
+    than `most_bytes` is none.
     """
     if generation.chat_template is None or checkpoint.tokenizer is None or checkpoint.root is None:
         return None
@@ -32,7 +33,7 @@ def find_turn(checkpoint: Checkpoint, generation: GenerationSpec) -> Turn | None
     if turn is None or any(one != turn for one in turns):
         return None
     around = turn.before + turn.after
-    if len(around.encode()) > MOST_BYTES or "\0" in around:
+    if (most_bytes is not None and len(around.encode()) > most_bytes) or "\0" in around:
         return None
     first = [generation.bos] if generation.add_bos else []
     for text, sample in zip(written, SAMPLES, strict=True):

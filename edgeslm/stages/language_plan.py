@@ -9,10 +9,10 @@ from edgeslm.artifacts import Checkpoint, Converter, KvCache, LanguageSpec, Quan
 from edgeslm.cost.memory import Budget, memory_budget, require_fit
 from edgeslm.decoder import Decoder
 from edgeslm.errors import InternalError, MissingToolError, UnsupportedError, UnsupportedSchemeError
-from edgeslm.planning import BACKENDS, DEFAULT_SCHEME, with_digest
+from edgeslm.planning import BACKENDS, android_backend, choose_scheme, same_kind, with_digest
 from edgeslm.quantize.plan import choose_precisions, stored_bytes
-from edgeslm.quantize.schemes import SCHEMES, Scheme, find_scheme
-from edgeslm.target import Target, list_targets
+from edgeslm.quantize.schemes import SCHEMES, Scheme
+from edgeslm.target import Target
 
 LANGUAGE_SCHEMES = ("fp32", "int8", "int4")
 FASTER_TFLITE = (
@@ -36,7 +36,7 @@ def decide_language(
     decoder = checkpoint.decoder
     if decoder is None:
         raise InternalError(f"{checkpoint.name} is planned as a language model, and is none")
-    chosen = find_scheme(scheme or DEFAULT_SCHEME)
+    chosen, why_scheme = choose_scheme(target, scheme, LANGUAGE_SCHEMES, decodes=True)
     if chosen.name not in LANGUAGE_SCHEMES:
         raise UnsupportedSchemeError(
             f"language models are built as {', '.join(LANGUAGE_SCHEMES)}, not as {chosen.name}",
@@ -44,7 +44,7 @@ def decide_language(
         )
     if kv_cache == "float16":
         raise UnsupportedError(
-            f"keys and values are kept as float16 on microcontrollers alone, and {target.name} runs Linux",
+            f"keys and values are kept as float16 on microcontrollers alone, and {target.name} is none",
             "--kv-cache int8 takes less still",
         )
     if converter == "onnx2tf":
@@ -57,7 +57,7 @@ def decide_language(
     smaller = _what_would_fit(checkpoint, decoder, target, backend, chosen, context, kv_cache)
     require_fit(checkpoint.name, target, budget, smaller)
     reasons = (
-        f"scheme {chosen.name} ({chosen.title}): " + ("as asked" if scheme else f"the default for {target.title}"),
+        f"scheme {chosen.name} ({chosen.title}): {why_scheme}",
         f"backend {backend}: {why}",
         f"kv cache: {context} tokens, {_mb(kept)} as {kv_cache}; a step pays for the text so far, not for all of it",
         f"memory: {_mb(budget.resident)} resident of {_mb(budget.available)} free on {target.title}",
@@ -76,6 +76,7 @@ def decide_language(
             converter="edgeslm" if backend == "tflite" else None,
             kv_cache=kv_cache,
             cache_bytes=kept,
+            cache_writers=target.is_android,
         )
     )
 
@@ -101,6 +102,8 @@ def _choose_backend(
 ) -> tuple[str, str]:
     if asked is None and converter is not None:
         asked = "tflite"
+    if target.is_android:
+        return android_backend(target, missing, asked)
     if asked is not None:
         if asked not in BACKENDS:
             raise UnsupportedError(f"no backend is named {asked!r}", f"known: {', '.join(BACKENDS)}")
@@ -147,10 +150,7 @@ def _what_would_fit(
     fitting = [name for name in LANGUAGE_SCHEMES if name != scheme.name and needs(target, name, context).fits]
     if fitting:
         return f"it would fit with --scheme {' or '.join(fitting)}"
-    larger = sorted(
-        (t for t in list_targets() if t.cpu.arch == target.cpu.arch and needs(t, scheme.name, context).fits),
-        key=lambda t: t.memory.ram_kib,
-    )
+    larger = [one for one in same_kind(target) if needs(one, scheme.name, context).fits]
     if larger:
         return f"the smallest target that takes it: {larger[0].name}"
     return "no built-in target takes it: a smaller checkpoint is needed"

@@ -23,8 +23,9 @@ from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.stages.firmware import static_limits
 from edgeslm.stages.firmware_graph import step_graph
-from edgeslm.stages.firmware_plan import FirmwareSizes, firmware_choices, tokenizer_of
+from edgeslm.stages.firmware_plan import FirmwareSizes, firmware_choices
 from edgeslm.stages.language import weight_files_of
+from edgeslm.stages.tokenizer import tokenizer_of
 from edgeslm.target import load_target
 from edgeslm.tokenizer.table import compile_table
 

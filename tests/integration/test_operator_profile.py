@@ -23,8 +23,9 @@ from edgeslm.device.container import open_container
 from edgeslm.device.model import Model
 from edgeslm.device.probe.profile import profile_operators
 from edgeslm.formats.operator_layers import OperatorLayers, parse_layers
-from edgeslm.pipeline import BuildRequest, Decision, Stages, plan
+from edgeslm.pipeline import BuildRequest, Decision, plan
 from edgeslm.probe.layers import assign_layers, sum_layers
+from edgeslm.stages.encoder import Stages
 from tests.conftest import Answer
 
 LENGTH = 64
@@ -53,7 +54,8 @@ def bert(
 def layers_of(model: str, backend: str, scheme: str, cache: Path | None = None) -> tuple[Decision, OperatorLayers]:
     """layers.json as a build makes it."""
     decision = plan(BuildRequest(target="rpi4", model=model, backend=backend, scheme=scheme))
-    stages = Stages(StageCache(cache or cache_folder(), lambda *_: nullcontext()), decision)
+    kept = StageCache(cache or cache_folder(), lambda *_: nullcontext())
+    stages = Stages(kept, decision.checkpoint, decision.plan, decision.calibration, decision.scoring)
     onnx = stages.export()
     lowered = stages.lower(onnx)
     return decision, stages.layers(stages.quantize(lowered, onnx), lowered, onnx)

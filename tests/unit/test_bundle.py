@@ -353,8 +353,8 @@ def test_a_manifest_of_another_version_says_what_reads_it(build: TinyBuild, tmp_
     manifest = parse_manifest(content, "here")
     assert isinstance(manifest, Manifest)
     assert manifest.content == content
-    document = json.loads(content) | {"schema_version": 5, "edgeslm": "3.1.4", "novelty": 1}
-    with pytest.raises(BundleError, match="schema version 5; this edgeslm reads up to 4") as caught:
+    document = json.loads(content) | {"schema_version": 6, "edgeslm": "3.1.4", "novelty": 1}
+    with pytest.raises(BundleError, match="schema version 6; this edgeslm reads up to 5") as caught:
         parse_manifest(json.dumps(document).encode(), "here")
     assert "3.1.4" in (caught.value.hint or "")
     assert "upgrade" in (caught.value.hint or "")

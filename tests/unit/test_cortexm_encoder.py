@@ -21,8 +21,9 @@ from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.errors import UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.export.onnx_export import export_onnx
-from edgeslm.stages.firmware_encoder_plan import EncoderSizes, encoder_graph, shortened, tokenizer_of
+from edgeslm.stages.firmware_encoder_plan import EncoderSizes, encoder_graph, shortened
 from edgeslm.stages.firmware_plan import firmware_choices
+from edgeslm.stages.tokenizer import tokenizer_of
 
 TOKENS = 16
 ROWS = Variant(Layout.ROWS)
