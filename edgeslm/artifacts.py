@@ -192,8 +192,9 @@ class QuantPlan:
     resident_bytes: int  # expected memory on the target, from measured factors
     digest: str = ""
     converter: Converter | None = None  # None where the backend has one way alone
-    kv_cache: KvCache = "float32"  # language models only, as is the next
+    kv_cache: KvCache = "float32"  # language models only, as are the next two
     cache_bytes: int = 0
+    cache_writers: bool = False  # graphs that write rows into the cache: for runtimes that cannot write a part of it
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ def with_digest(plan: QuantPlan) -> QuantPlan:
             "lengths": plan.lengths,
             "converter": plan.converter,
             "kv_cache": plan.kv_cache,
+            **({"cache_writers": True} if plan.cache_writers else {}),
         }
     )
     return dataclasses.replace(plan, digest=digest)
