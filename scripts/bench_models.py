@@ -68,6 +68,12 @@ def edgeslm_model(cache: Path, shape: Shape, scheme: Scheme, context: int) -> Pa
     )
 
 
+def android_model(cache: Path, shape: Shape, scheme: Scheme, context: int) -> Path:
+    """The same with the signatures that write into the cache, as for Android."""
+    name = f"{shape.name}-{scheme}-{context}-android-{_sources()}"
+    return _kept(cache, name, lambda out: _build(out, shape, scheme, context, writers=True))
+
+
 def gguf_model(cache: Path, shape: Shape, scheme: Scheme) -> Path:
     """A .gguf, Q8_0 or Q4_0, rounded by llama.cpp itself; the tied matrix has the type that it chooses."""
     version = importlib.import_module("llama_cpp").__version__
@@ -75,8 +81,9 @@ def gguf_model(cache: Path, shape: Shape, scheme: Scheme) -> Path:
     return folder / "model.gguf"
 
 
-def _build(out: Path, shape: Shape, scheme: Scheme, context: int) -> None:
+def _build(out: Path, shape: Shape, scheme: Scheme, context: int, writers: bool = False) -> None:
     """edgeslm's own graphs and file; integers of random bits instead of a checkpoint's rounded ones."""
+    from edgeslm.backends.tflite.cache_writers import CacheShape, add_cache_writers
     from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
     from edgeslm.backends.tflite.lower.file import lower_graphs
     from edgeslm.backends.tflite.lower.packed import PackedMatrix
@@ -103,7 +110,11 @@ def _build(out: Path, shape: Shape, scheme: Scheme, context: int) -> None:
         if len(extents) == 2 and ".weight" in name:
             packed[name] = integers(name, extents[0], extents[1])
     graphs = ((name, graph(window)) for name, window in windows.items())
-    lower_graphs(graphs, None, None, packed=packed).write(out / "model.tflite")
+    lowered = lower_graphs(graphs, None, None, packed=packed)
+    if writers:
+        cache = CacheShape(shape.layers, shape.heads, decoder.head_dim, "float32")
+        add_cache_writers(lowered, cache, segments, {one.tokens for one in signatures})
+    lowered.write(out / "model.tflite")
     described = {
         "context": context,
         "vocabulary": VOCABULARY,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.artifacts import CompiledModel, LanguageSpec, Precision, QuantPlan, StoredTensor
+from edgeslm.backends.tflite.cache_writers import CacheShape, add_cache_writers
 from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
 from edgeslm.backends.tflite.lower.file import lower_graphs
 from edgeslm.backends.tflite.lower.packed import PackedMatrix
@@ -49,6 +50,9 @@ def write_language(
         with (Path(spool) / "codes").open("w+b") as codes:
             packed = dict(_packed_matrices(first, plan, moments, codes))
             lowered = lower_graphs(graphs, None, None, packed=packed)
+        if plan.cache_writers:
+            shape = CacheShape(len(decoder.layers), decoder.kv_heads, decoder.head_dim, plan.kv_cache)
+            add_cache_writers(lowered, shape, segments, {one.tokens for one in signatures})
         lowered.write(out / FILE)
         stored = tuple(_stored(first, packed))
         del lowered, packed  # they map the spool
