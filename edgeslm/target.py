@@ -40,11 +40,16 @@ class Core:
 
 # ISA features by core. neon: 128-bit SIMD; dotprod: int8 dot products (SDOT, VNNI); fp16: half-precision
 # arithmetic; i8mm: int8 matrix products. Of microcontrollers, thumb2: 32-bit instructions and a hardware divider; dsp:
-# products of pairs of halfwords; fpu: single precision; mve: Helium with floats.
+# products of pairs of halfwords; fpu: single precision; mve: Helium with floats. sse4.2: what Android asks of x86-64.
 CORES: dict[str, Core] = {
     "cortex-a53": Core("aarch64", frozenset({"neon"})),  # Arm DDI 0500: Armv8.0-A
+    "cortex-a55": Core("aarch64", frozenset({"neon", "fp16", "dotprod"})),  # Arm 100442: Armv8.2-A
     "cortex-a72": Core("aarch64", frozenset({"neon"})),  # Arm 100095: Armv8.0-A
     "cortex-a76": Core("aarch64", frozenset({"neon", "fp16", "dotprod"})),  # Arm 100798: Armv8.2-A
+    "cortex-a78": Core("aarch64", frozenset({"neon", "fp16", "dotprod"})),  # Arm 101430: Armv8.2-A
+    "cortex-a510": Core("aarch64", frozenset({"neon", "fp16", "dotprod", "i8mm"})),  # Arm 101604: Armv9.0-A
+    "cortex-a710": Core("aarch64", frozenset({"neon", "fp16", "dotprod", "i8mm"})),  # Arm 101800: Armv9.0-A
+    "x86-64-v2": Core("x86_64", frozenset({"sse4.2"})),  # x86-64 psABI, microarchitecture level 2
     "x86-64-v3": Core("x86_64", frozenset({"avx2", "fma", "f16c"})),  # x86-64 psABI, microarchitecture level 3
     "cortex-m0plus": Core("armv6-m", frozenset()),  # Arm DDI 0484
     "cortex-m3": Core("armv7-m", frozenset({"thumb2"})),  # Arm 100165
@@ -101,7 +106,11 @@ def _amount(kib: int) -> str:
 ADDRESSES = 1 << 32
 UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
 """Vendor and product, as lsusb prints them."""
-WAY_TO_PROBE = {"linux": "linux", "firmware": "serial"}
+WAY_TO_PROBE = {"linux": "linux", "firmware": "serial", "android": "adb"}
+LEAST_SDK = 26
+"""Of the Android library: the API level of Android 8.0."""
+ABI_OF = {"aarch64": "arm64-v8a", "x86_64": "x86_64"}
+"""Android's names of Linux's machines."""
 
 
 class Firmware(_Strict):
@@ -203,16 +212,24 @@ def _wired(given: str | None, info: ValidationInfo, what: str, known: list[str] 
     return given
 
 
+class Android(_Strict):
+    """What of a phone an app asks for: the ABI of its native libraries, and the least API level."""
+
+    abi: Literal["arm64-v8a", "x86_64"]
+    min_sdk: int = Field(ge=LEAST_SDK, lt=100)
+
+
 class Target(_Strict):
-    """One device. `name` is the stem of its file; `firmware` is there exactly when packaging is firmware."""
+    """One device. `name` is the stem of its file; `firmware` and `android` are there exactly when packaging is that."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str = Field(min_length=1)
-    packaging: Literal["linux", "firmware"]
-    probe: Literal["linux", "serial"]
+    packaging: Literal["linux", "firmware", "android"]
+    probe: Literal["linux", "serial", "adb"]
     cpu: Cpu
     memory: Memory
     firmware: Firmware | None = Field(default=None, validate_default=True)
+    android: Android | None = Field(default=None, validate_default=True)
 
     @field_validator("probe")
     @classmethod
@@ -228,8 +245,8 @@ class Target(_Strict):
         packaging, small = info.data.get("packaging"), CORES[cpu.core].is_microcontroller
         if packaging == "firmware" and not small:
             raise ValueError(f"firmware wants a microcontroller, and {cpu.core} is none")
-        if packaging == "linux" and small:
-            raise ValueError(f"{cpu.core} is a microcontroller: it runs no Linux")
+        if packaging in ("linux", "android") and small:
+            raise ValueError(f"{cpu.core} is a microcontroller: it runs no {packaging.capitalize()}")
         return cpu
 
     @field_validator("firmware")
@@ -238,8 +255,8 @@ class Target(_Strict):
         packaging, memory = info.data.get("packaging"), info.data.get("memory")
         if packaging == "firmware" and firmware is None:
             raise ValueError("Field required, since packaging is firmware")
-        if packaging == "linux" and firmware is not None:
-            raise ValueError("is there, but packaging is linux")
+        if packaging in ("linux", "android") and firmware is not None:
+            raise ValueError(f"is there, but packaging is {packaging}")
         if firmware is not None and memory is not None:
             flash, ram = firmware.flash_origin, firmware.ram_origin
             ends = {"flash": flash + 1024 * memory.storage_kib, "RAM": ram + 1024 * memory.ram_kib}
@@ -250,9 +267,25 @@ class Target(_Strict):
                 raise ValueError(f"flash from {flash:#x} to {ends['flash']:#x} and RAM from {ram:#x} overlap")
         return firmware
 
+    @field_validator("android")
+    @classmethod
+    def require_android_of_packaging(cls, android: Android | None, info: ValidationInfo) -> Android | None:
+        packaging, cpu = info.data.get("packaging"), info.data.get("cpu")
+        if packaging == "android" and android is None:
+            raise ValueError("Field required, since packaging is android")
+        if packaging in ("linux", "firmware") and android is not None:
+            raise ValueError(f"is there, but packaging is {packaging}")
+        if android is not None and cpu is not None and android.abi != ABI_OF.get(cpu.arch):
+            raise ValueError(f"abi is {android.abi!r}, but {cpu.core} is {cpu.arch}: {ABI_OF.get(cpu.arch, 'none')!r}")
+        return android
+
     @property
     def is_firmware(self) -> bool:
         return self.packaging == "firmware"
+
+    @property
+    def is_android(self) -> bool:
+        return self.packaging == "android"
 
 
 def _built_in() -> dict[str, str]:
