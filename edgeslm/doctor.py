@@ -41,6 +41,7 @@ TOOLS: dict[str, tuple[str, str, str]] = {
     "arm-none-eabi-gcc": ("firmware for microcontrollers", "arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     "qemu-system-arm": ("running firmware on emulated boards", "qemu-system-arm", "qemu-system-arm"),
     "gdb-multiarch": ("flashing emulated boards", "gdb-multiarch", "gdb-multiarch"),
+    "adb": ("probes on Android devices", "adb", "adb"),
     "openocd": ("flashing boards by OpenOCD", "openocd", "openocd"),
 }
 """Name -> what it is for, executable, Debian package."""

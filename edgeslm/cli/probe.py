@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     metavar="WAY",
     default=("local",),
     show_default=True,
-    help="local (this machine), qemu (an emulated arm64 core: instructions instead of times), or "
-    "ssh://[user@]host[:port]; several ssh:// at once with more than one --via. Of firmware: qemu (the emulated "
-    "board), or serial:PORT[:BAUD].",
+    help="local (this machine), qemu (an emulated arm64 core: instructions instead of times), "
+    "ssh://[user@]host[:port], or adb[:SERIAL] (an Android device); several ssh:// at once with more than one --via. "
+    "Of firmware: qemu (the emulated board), or serial:PORT[:BAUD].",
 )
 @click.option(
     "--runs",
@@ -96,8 +96,15 @@ if TYPE_CHECKING:
     help="qemu: reports of bundles that were measured both on the board and emulated: milliseconds are "
     "foretold from them, with their error. May be given more than once.",
 )
+@click.option(
+    "--adb-mode",
+    type=click.Choice(["auto", "app", "pushed"]),
+    default="auto",
+    show_default=True,
+    help="adb: by the demo app, by a Python that is pushed, or by the app where it is installed and holds this model.",
+)
 @login_options
-@click.option("--keep", is_flag=True, help="ssh: leave bundle and packages on the device for the next probe.")
+@click.option("--keep", is_flag=True, help="ssh, adb: leave bundle and packages on the device for the next probe.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")  # fmt: skip
 def probe(
     bundle: Path,
@@ -173,6 +180,7 @@ def _request(bundle: Path, way: str, flags: dict[str, Any], login: Login) -> Pro
         login=login,
         remote_dir=flags["remote_dir"],
         keep=flags["keep"],
+        adb_mode=flags["adb_mode"],
     )
 
 

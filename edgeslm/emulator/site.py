@@ -23,12 +23,16 @@ MAX_BYTES = 1 << 20
 WHEELS = "wheels/"
 
 
-def install_site(bundle: Archive, arch: str, python: str) -> Path:
+def install_site(bundle: Archive, arch: str, python: str, otherwise: bytes | None = None) -> Path:
     """The folder with the bundle's packages for `python` ("3.11") on `arch`; kept for the next probe.
 
-    Wheels that lie in the bundle are taken from there, without network. Raises ToolFailedError with pip's last lines.
+    Wheels that lie in the bundle are taken from there, without network; a bundle that pins nothing gets the
+    requirements `otherwise`. Raises ToolFailedError with pip's last lines.
     """
-    requirements = bundle.read(REQUIREMENTS, MAX_BYTES)
+    if otherwise is None or REQUIREMENTS in bundle.sizes:
+        requirements = bundle.read(REQUIREMENTS, MAX_BYTES)
+    else:
+        requirements = otherwise
     key = hashlib.sha256(requirements + f"{arch} {python}".encode()).hexdigest()[:16]
     place = data_folder() / f"site-{key}"
     with explain_full_disk(place), alone(place):

@@ -15,6 +15,7 @@ from edgeslm.probe.measured import instructions_part, latency_part
 from edgeslm.probe.notes import notes
 from edgeslm.probe.operators import profile_part
 from edgeslm.probe.report import (
+    AndroidPart,
     BundlePart,
     ConditionPart,
     DevicePart,
@@ -85,6 +86,9 @@ def _assemble(
     counted = _CountedRuns(one("counts"))
     reference_tokens = load.get("reference_tokens")
     device = _device(one("device"), after, target, emulated)
+    android = one("android")
+    if android and not target.is_android:
+        device = device.model_copy(update={"is_target": False})  # a phone has the cores of a board, and is none
     lengths = tuple(_length(event, counted) for event in told.get("length", []))
     spoken = None
     if reads is not None:
@@ -133,8 +137,9 @@ def _assemble(
         profile=profile_part(one("profile"), counted.take, reference, layers) if "profile" in told else None,
         estimate=None,
         language=spoken,
+        android=_android(android) if android else None,
     )
-    more: list[str] = []
+    more: list[str] = list(android.get("notes", []))
     if spoken is not None and reads is not None:
         more += language_notes(spoken, told, reads)
         more += missing_profile(report.instructions is not None, one("profile"), report.profile is not None)
@@ -221,6 +226,11 @@ def is_target(machine: str, core: str | None, target: Target) -> bool:
     if machine != target.cpu.arch:
         return False
     return core == target.cpu.core or (machine == "x86_64" and CORES[target.cpu.core].arch == "x86_64")
+
+
+def _android(event: Event) -> AndroidPart:
+    told = {name: event[name] for name in AndroidPart.model_fields}
+    return AndroidPart(**{**told, "abis": tuple(told["abis"])})
 
 
 def _energy(event: Event) -> EnergyPart:

@@ -172,6 +172,20 @@ class FirmwarePart(Part):
     arena_used: int | None
 
 
+class AndroidPart(Part):
+    """What adb tells of an Android device, and who measured there."""
+
+    mode: Literal["app", "pushed"]  # the demo app, or a Python with glibc that was pushed
+    title: str  # maker and model
+    release: str  # Android's version
+    sdk: int | None  # API level
+    abis: tuple[str, ...]
+    hardware: str
+    soc: str | None
+    emulator: bool  # Android's emulator, or another machine that is no device: then there are no times
+    fingerprint: str  # of the build
+
+
 class EstimatedLength(Part):
     tokens: int | None
     ms: float
@@ -199,7 +213,7 @@ class ProbeReport(Part):
     complete: bool
     problem: str | None  # what ended the probe early
     missing: tuple[str, ...]  # sections that were not reached
-    via: str  # local, qemu, serial:PORT, ssh://user@host:port
+    via: str  # local, qemu, serial:PORT, ssh://user@host:port, adb:SERIAL
     emulated: bool
     started_at: str  # UTC, ISO 8601, of the machine that ran the command
     duration_s: float
@@ -223,6 +237,7 @@ class ProbeReport(Part):
     estimate: EstimatePart | None
     language: LanguagePart | None = None  # language models only, which have neither lengths nor throughput
     firmware: FirmwarePart | None = None  # microcontrollers only
+    android: AndroidPart | None = None  # Android devices only
     notes: tuple[str, ...] = Field(default=())
 
     @property

@@ -20,7 +20,7 @@ from edgeslm.probe.assemble import assemble
 from edgeslm.probe.estimate import calibrate, estimate
 from edgeslm.probe.firmware import firmware_report
 from edgeslm.probe.report import ProbeReport
-from edgeslm.probe.settings import Event, ProbeSettings
+from edgeslm.probe.settings import AdbMode, Event, ProbeSettings
 from edgeslm.probe.step_reads import step_reads
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LAYERS = "model/layers.json"
 MAX_LAYERS = 8 << 20
 SSH = "ssh://"
+ADB = "adb"
 Announce = Callable[[str], AbstractContextManager[None]]
 """Called as announce(title) around what may take long: how a command line shows progress."""
 Say = Callable[[str], None]
@@ -41,14 +42,15 @@ class ProbeRequest:
     """Everything a user can ask of `probe` for one device."""
 
     bundle: Path
-    via: str = "local"  # local, qemu, serial:PORT[:BAUD], ssh://[user@]host[:port]
+    via: str = "local"  # local, qemu, serial:PORT[:BAUD], ssh://[user@]host[:port], adb[:SERIAL]
     settings: ProbeSettings = field(default_factory=ProbeSettings)
     rootfs: Path | None = None  # qemu: the user's own arm64 root file system
     core: str | None = None  # qemu: another core than the target's
     calibration: tuple[ProbeReport, ...] = ()  # qemu: what milliseconds are foretold from
     login: Login | None = None  # ssh
     remote_dir: str | None = None  # ssh
-    keep: bool = False  # ssh: leave bundle and packages on the device
+    keep: bool = False  # ssh, adb: leave bundle and packages on the device
+    adb_mode: AdbMode = "auto"  # adb
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,12 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
     elif request.via.startswith(SERIAL):
         raise UnsupportedError(
             f"--via {request.via} is for firmware; this bundle was built for {target.title}",
-            "--via local, qemu, or ssh://user@host:port",
+            "--via adb" if target.is_android else "--via local, qemu, or ssh://user@host:port",
+        )
+    elif target.is_android and not _is_adb(request.via):
+        raise UnsupportedError(
+            f"this bundle was built for apps on {target.title}: --via {request.via} runs Linux bundles",
+            "--via adb measures it on the device that adb sees, --via adb:SERIAL on one of several",
         )
     elif request.via == "qemu":
         if target.cpu.arch != "aarch64":
@@ -146,10 +153,18 @@ def _refuse_what_cannot_work(request: ProbeRequest, inspection: Inspection) -> N
         raise UnsupportedError(
             f"{manifest.name} generates text: milliseconds are foretold of encoders alone", "leave out --calibration"
         )
-    if request.via != "local" and not is_way_to_a_board(request.via) and not request.via.startswith(SSH):
+    if request.adb_mode != "auto" and not _is_adb(request.via):
+        raise ConfigError("--adb-mode goes with --via adb")
+    known = request.via == "local" or is_way_to_a_board(request.via) or _is_adb(request.via)
+    if not known and not request.via.startswith(SSH):
         raise ConfigError(
-            f"--via {request.via} is no way to a device", "local, qemu, serial:/dev/ttyACM0, or ssh://user@host:port"
+            f"--via {request.via} is no way to a device",
+            "local, qemu, adb, adb:SERIAL, serial:/dev/ttyACM0, or ssh://user@host:port",
         )
+
+
+def _is_adb(via: str) -> bool:
+    return via == ADB or via.startswith(f"{ADB}:")
 
 
 def _refuse_for_firmware(request: ProbeRequest, manifest: Manifest) -> None:
@@ -187,6 +202,12 @@ def _measure_here(measuring: _Measuring, announce: Announce) -> None:
 
             manifest = measuring.inspection.manifest
             board.measure(request.bundle, manifest, request.via, request.settings, announce, take)
+        elif _is_adb(request.via):
+            from edgeslm.probe.transports import adb
+
+            manifest, serial = measuring.inspection.manifest, request.via.partition(":")[2] or None
+            mode, keep = request.adb_mode, request.keep
+            adb.measure(request.bundle, manifest, serial, mode, request.settings, announce, take, keep=keep)
         else:
             from edgeslm.probe.transports import qemu
 

@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Event = dict[str, Any]
 """One line of the device's answer: a JSON object with the key `section`. docs/probe.md describes them all."""
 OnEvent = Callable[[Event], None]
+AdbMode = Literal["auto", "app", "pushed"]
+"""On Android: by the demo app, by a Python that is pushed, or (auto) by the app where it is installed and holds this
+model."""
 
 GRACE_S = 15.0
 """The device ends its probe at the time limit by itself; what takes this much longer is ended from here."""
