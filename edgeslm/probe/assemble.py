@@ -222,9 +222,12 @@ def _device(event: Event, after: Event, target: Target, emulated: bool) -> Devic
 
 
 def is_target(machine: str, core: str | None, target: Target) -> bool:
-    """Whether this is the kind of device a bundle was built for: its core on Arm, whose cores tell who they are."""
-    if machine != target.cpu.arch:
-        return False
+    """Whether this is the kind of device a bundle was built for: its core on Arm, whose cores tell who they are.
+
+    Android's targets are a class of phones with many cores, which share the instruction set.
+    """
+    if machine != target.cpu.arch or target.packaging == "android":
+        return machine == target.cpu.arch
     return core == target.cpu.core or (machine == "x86_64" and CORES[target.cpu.core].arch == "x86_64")
 
 

@@ -62,8 +62,9 @@ def speed_part(prompt: PromptPart | None, depth: DepthPart | None) -> SpeedPart 
 
 
 def _bandwidth(tested: float | None, target: Target, is_target: bool) -> tuple[float | None, BandwidthSource | None]:
-    """The target's own figure, where an Arm core said that this is it: any x86 computer passes for that target."""
-    if is_target and target.cpu.arch == "aarch64":
+    """The target's own figure, where an Arm core said that this is it: any x86 computer passes for that target, and any
+    phone for Android's."""
+    if is_target and target.cpu.arch == "aarch64" and target.packaging != "android":
         return float(target.memory.bandwidth_mib_s), "target"
     return (tested, "read test") if tested else (None, None)
 
