@@ -1,0 +1,4 @@
+package android.os;
+
+/** Signatures alone. */
+public final class Bundle {}
