@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import os
 import struct
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from edgeslm.data_folder import alone
 from edgeslm.device.token_table import TokenTable
 from edgeslm.tokenizer.read import read_specification
 from edgeslm.tokenizer.table import compile_table
@@ -43,8 +47,24 @@ def corpus() -> list[str]:
     return file.read_text(encoding="utf-8").splitlines()
 
 
+def _once(name: str, make: Callable[[], bytes]) -> bytes:
+    """What takes seconds is made once for all workers of a test run, whose folder the stage cache is in."""
+    stages = os.environ.get("EDGESLM_CACHE")
+    if stages is None:
+        return make()
+    file = Path(stages).with_name("tokenizers") / name
+    with alone(file):
+        if not file.is_file():
+            file.write_bytes(make())
+        return file.read_bytes()
+
+
 @functools.cache
 def _trained_byte_level() -> str:
+    return _once("byte-level.json", _train_byte_level).decode()
+
+
+def _train_byte_level() -> bytes:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -55,7 +75,7 @@ def _trained_byte_level() -> str:
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(), trainer)
-    return str(tokenizer.to_str())
+    return tokenizer.to_str().encode()
 
 
 def byte_level(pattern: str | None, *, ignore_merges: bool = False, normalizer: Any = None) -> Tokenizer:
@@ -78,6 +98,10 @@ def byte_level(pattern: str | None, *, ignore_merges: bool = False, normalizer: 
 
 @functools.cache
 def _trained_byte_fallback() -> str:
+    return _once("byte-fallback.json", _train_byte_fallback).decode()
+
+
+def _train_byte_fallback() -> bytes:
     """As Mistral's: SentencePiece's BPE with bytes for what it does not know, words not cut before."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
@@ -93,7 +117,7 @@ def _trained_byte_fallback() -> str:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    return str(tokenizer.to_str())
+    return tokenizer.to_str().encode()
 
 
 def byte_fallback() -> Tokenizer:
@@ -102,6 +126,10 @@ def byte_fallback() -> Tokenizer:
 
 @functools.cache
 def _trained_word_piece() -> str:
+    return _once("word-piece.json", _train_word_piece).decode()
+
+
+def _train_word_piece() -> bytes:
     """As BERT's, of all cases."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
@@ -115,7 +143,7 @@ def _trained_word_piece() -> str:
     tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, rstrip=True, single_word=True)])
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.decoder = decoders.WordPiece()
-    return str(tokenizer.to_str())
+    return tokenizer.to_str().encode()
 
 
 def word_piece() -> Tokenizer:
@@ -124,6 +152,10 @@ def word_piece() -> Tokenizer:
 
 @functools.cache
 def _trained_unigram() -> str:
+    return _once("unigram.json", _train_unigram).decode()
+
+
+def _train_unigram() -> bytes:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -132,7 +164,7 @@ def _trained_unigram() -> str:
     )
     lines = corpus()
     tokenizer.train_from_iterator(lines[:: max(1, len(lines) // 4000)], trainer)  # it takes long
-    return str(tokenizer.to_str())
+    return tokenizer.to_str().encode()
 
 
 def unigram(normalizer: Any, *, bytes_too: bool = False) -> Tokenizer:
@@ -197,7 +229,8 @@ def precompiled() -> Any:
 
 
 def compiled(tokenizer: Tokenizer) -> bytes:
-    return compile_table(read_specification(tokenizer.to_str().encode()))
+    content = tokenizer.to_str().encode()
+    return _once(f"{hashlib.sha256(content).hexdigest()}.edgetok", lambda: compile_table(read_specification(content)))
 
 
 def table_of(tokenizer: Tokenizer) -> TokenTable:

@@ -33,7 +33,7 @@ final class AddedSearch extends SortedTexts {
         this.space = space;
         this.word = word;
         for (AddedToken token : this.tokens) {
-            begins[token.pattern[0] & 0xFF] = true;
+            begins[token.byteAt(0)] = true;
         }
         prepare();
     }
@@ -121,11 +121,11 @@ final class AddedSearch extends SortedTexts {
 
     @Override
     int length(int place) {
-        return tokens[place].pattern.length;
+        return tokens[place].length;
     }
 
     @Override
-    int byteAt(int place, int depth) {
-        return tokens[place].pattern[depth] & 0xFF;
+    int byteAt(int place, int depth) throws TokenizerException {
+        return tokens[place].byteAt(depth);
     }
 }

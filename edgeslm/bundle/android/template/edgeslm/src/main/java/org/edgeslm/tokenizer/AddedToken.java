@@ -9,10 +9,8 @@ final class AddedToken {
     private static final int SPECIAL = 16;
 
     final int id;
-    /** What it is found by, in UTF-8. */
-    final byte[] pattern;
-    /** What decoders get. */
-    final byte[] shown;
+    /** The bytes of what it is found by. */
+    final int length;
     /** Found only where no character of a word stands beside it. */
     final boolean singleWord;
     /** It takes the space on its left. */
@@ -22,10 +20,17 @@ final class AddedToken {
     final boolean normalized;
     final boolean special;
 
+    private final Section texts;
+    private final int pattern; // their places in TEXT
+    private final int shown;
+
     AddedToken(Section records, Section texts, int at) throws TokenizerException {
         id = records.i32(at);
-        pattern = texts.text(records.i32(at + 4));
-        shown = texts.text(records.i32(at + 8));
+        this.texts = texts;
+        pattern = records.i32(at + 4);
+        shown = records.i32(at + 8);
+        length = texts.textLength(pattern);
+        texts.textLength(shown);
         int flags = records.i32(at + 12);
         singleWord = (flags & SINGLE_WORD) != 0;
         left = (flags & LEFT) != 0;
@@ -35,8 +40,18 @@ final class AddedToken {
         if (id < 0 || id >= 1 << 24) {
             throw TokenizerException.damaged("an added token of an id that no token has");
         }
-        if (pattern.length == 0) {
+        if (length == 0) {
             throw TokenizerException.damaged("an added token without characters");
         }
+    }
+
+    /** A byte of what it is found by. */
+    int byteAt(int depth) throws TokenizerException {
+        return texts.u8(pattern + 2 + depth);
+    }
+
+    /** What decoders get. */
+    byte[] shown() throws TokenizerException {
+        return texts.text(shown);
     }
 }

@@ -56,9 +56,9 @@ final class AddedTokens {
     }
 
     /** The first one that decoders get as this, null where there is none. */
-    AddedToken shownAs(byte[] text) {
+    AddedToken shownAs(byte[] text) throws TokenizerException {
         for (AddedToken token : tokens) {
-            if (Arrays.equals(token.shown, text)) {
+            if (Arrays.equals(token.shown(), text)) {
                 return token;
             }
         }

@@ -28,6 +28,9 @@ final class Decoder {
         if (byteLevel != (count > 0 && section.i32(0) == BYTES)) {
             throw TokenizerException.damaged("its decoder is of another kind of tokens");
         }
+        if (count > TextSteps.MOST) {
+            throw TokenizerException.damaged("more steps than a tokenizer has");
+        }
         int before = byteLevel ? 1 : 0;
         steps = new DecoderStep[count - before];
         boolean found = false;

@@ -8,6 +8,7 @@ final class Pattern {
     private static final int FORK = 3;
     private static final int JUMP = 4;
     private static final int UNLIMITED = 255;
+    private static final int LONGEST = 4096; // a build writes a few hundred at most
     private static final long MOST_TRIES = 1 << 24;
 
     private final int[] operations;
@@ -16,7 +17,7 @@ final class Pattern {
     private final boolean[] possessive;
     private final int[] values;
 
-    // Ways that are left: from an instruction on with a place; where that fails, with one character less, down to least.
+    // Ways that are left: on from an instruction with a place; where that fails, with one character less, to the least.
     private final int[] wayNext;
     private final int[] wayPlace;
     private final int[] wayLeast;
@@ -27,6 +28,9 @@ final class Pattern {
         int all = programs.records(8);
         if (start < 0 || count <= 0 || start > all - count) {
             throw TokenizerException.damaged("a pattern lies outside it");
+        }
+        if (count > LONGEST) {
+            throw TokenizerException.damaged("a pattern without bounds");
         }
         operations = new int[count];
         least = new int[count];
@@ -74,12 +78,12 @@ final class Pattern {
         }
     }
 
-    /** Before the matches of a text of so many characters. No pattern of a build comes near as many tries as it gets. */
+    /** Before the matches of a text of so many characters. No pattern of a build comes near the tries that it gets. */
     void begin(int characters) {
         tries = MOST_TRIES + 16L * characters * characters;
     }
 
-    /** The end of the match at `start`, greater than that, or -1. `classes` are the characters'; the text ends at `end`. */
+    /** The end of the match at `start`, or -1. `classes` are the characters'; the text ends at `end`. */
     int match(byte[] classes, int start, int end) throws TokenizerException {
         int left = 0;
         int next = 0;

@@ -86,6 +86,13 @@ final class Section {
         return copy(offset + 2, u16(offset));
     }
 
+    /** The length of the text that begins at `offset`, of which every byte lies in the pool: it begins 2 bytes later. */
+    int textLength(int offset) throws TokenizerException {
+        int length = u16(offset);
+        check(offset + 2, length);
+        return length;
+    }
+
     private void check(int at, int size) throws TokenizerException {
         if (at < 0 || at > bytes - size) {
             throw TokenizerException.damaged("an offset outside section " + tag);

@@ -78,7 +78,12 @@ final class Table {
         ByteBuffer body = content.duplicate();
         body.position(HEADER);
         CRC32 sum = new CRC32();
-        sum.update(body);
+        byte[] some = new byte[1 << 13];
+        while (body.hasRemaining()) {
+            int count = Math.min(some.length, body.remaining());
+            body.get(some, 0, count);
+            sum.update(some, 0, count);
+        }
         return (int) sum.getValue();
     }
 }

@@ -11,14 +11,20 @@ final class TextSteps {
     private static final int PREFIX = 7;
     private static final int SPLIT = 8;
     private static final int RECORD = 16;
+    /** So that what a table asks for in memory stays bounded. A tokenizer has ten steps. */
+    static final int MOST = 256;
 
     private final TextStep[] steps;
     private final Pieces pieces = new Pieces();
 
     TextSteps(Table table, String tag, Classes classes) throws TokenizerException {
         Section section = table.section(tag);
-        steps = new TextStep[section.records(RECORD)];
-        for (int place = 0; place < steps.length; place++) {
+        int count = section.records(RECORD);
+        if (count > MOST) {
+            throw TokenizerException.damaged("more steps than a tokenizer has");
+        }
+        steps = new TextStep[count];
+        for (int place = 0; place < count; place++) {
             steps[place] = read(table, section, RECORD * place, classes);
         }
     }

@@ -146,7 +146,7 @@ public final class Tokenizer {
     byte[] shown(int id) throws TokenizerException {
         AddedToken token = added.get(id);
         if (token != null) {
-            return token.shown;
+            return token.shown();
         }
         return id >= 0 && id < vocabulary.count ? vocabulary.token(id) : new byte[0];
     }
