@@ -1,4 +1,4 @@
-"""A signed APK of the demo app from Debian's tools, as far as they go: aapt, a dexer, zipalign, apksigner.
+"""A signed APK of the demo app from Debian's tools, as far as they go: aapt, a dexer, apksigner, zipalign as a judge.
 
 Android Studio's own build is another one (aapt2, R8, libraries from Maven); what both have in common is our part: the
 manifest, the resources, the Java, and how the model lies in the package.
@@ -10,10 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeslm.formats.stored_zip import write_stored
 from tests.android.jvm import LIGHT, TEMPLATE, Classes
 
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
@@ -34,6 +36,8 @@ MIN_SDK, TARGET_SDK = _setting("minSdk"), _setting("targetSdk")
 PACKAGE = _setting("applicationId").strip("'")
 STORED = re.findall(r"'(\w+)'", _setting("noCompress"))
 """Endings of names that lie in the package as they are."""
+PAGE = 16384
+"""Bytes of a page of memory on newer phones: where an uncompressed native library begins in its APK."""
 REFERENCE = re.compile(r"L(?:java|javax|android|org|com|dalvik)/[\w/$]+;")
 DEFINED = re.compile(r"Class descriptor\s+: '(L[^']+;)'")
 
@@ -71,8 +75,8 @@ def java(jar: Path, main: str, *arguments: str | Path) -> str:
     return run("java", *LIGHT, "-cp", jar, main, *arguments)
 
 
-def assemble_apk(folder: Path, classes: Classes, assets: Path) -> Apk:
-    """The demo app with `assets`, signed by a key made for it."""
+def assemble_apk(folder: Path, classes: Classes, assets: Path, natives: Mapping[str, bytes]) -> Apk:
+    """The demo app with `assets` and the native libraries `natives` of arm64, signed by a key made for it."""
     made, compiled, dex = folder / "made", folder / "classes", folder / "classes.dex"
     for each in (made, compiled):
         each.mkdir(parents=True)
@@ -91,9 +95,17 @@ def assemble_apk(folder: Path, classes: Classes, assets: Path) -> Apk:
         _copy_for_dx(part, compiled)
     java(DEXER, "com.android.dx.command.Main", "--dex", f"--output={dex}", compiled)
     run("aapt", "add", unaligned, dex.name, cwd=folder)
-    run("zipalign", "-p", "4", unaligned, aligned)
+    _align(unaligned, aligned, natives)
     sign(aligned, signed, folder)
     return Apk(signed, dex, made / "org/edgeslm/demo/R.java")
+
+
+def _align(unaligned: Path, aligned: Path, natives: Mapping[str, bytes]) -> None:
+    """By the writer of libraries and bundles: Debian's zipalign knows no pages of 16 KiB."""
+    members: dict[str, bytes | Path] = {f"lib/arm64-v8a/{name}": content for name, content in natives.items()}
+    with zipfile.ZipFile(unaligned) as package:
+        members |= {name: package.read(name) for name in package.namelist()}
+    write_stored(aligned, members, members, lambda name: PAGE if name.endswith(".so") else 4)
 
 
 def _copy_for_dx(classes: Path, to: Path) -> None:

@@ -9,8 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.android.apk import APP, MIN_SDK, REFERENCE, TARGET_SDK, TOOLS, Apk, assemble_apk, missing_types, problem, run
+from edgeslm.bundle.android.litert import read_litert
+from tests.android.apk import (
+    APP,
+    MIN_SDK,
+    PAGE,
+    REFERENCE,
+    TARGET_SDK,
+    TOOLS,
+    Apk,
+    assemble_apk,
+    missing_types,
+    problem,
+    run,
+)
 from tests.android.jvm import HERE, TEMPLATE, Classes
+from tests.unit.android_files import litert_aar, shared_library
 
 MODEL = "edgeslm/int8/model.tflite"
 ASSETS = {
@@ -32,7 +46,9 @@ def apk(android_classes: Classes, tmp_path_factory: pytest.TempPathFactory) -> A
     for name, content in ASSETS.items():
         (assets / name).parent.mkdir(parents=True, exist_ok=True)
         (assets / name).write_bytes(content)
-    return assemble_apk(tmp_path_factory.mktemp("apk"), android_classes, assets)
+    litert = litert_aar(assets.parent / "litert.aar")  # made up: Google's own is not at hand
+    natives = read_litert([litert], "arm64-v8a", "aarch64").natives
+    return assemble_apk(tmp_path_factory.mktemp("apk"), android_classes, assets, natives)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +82,12 @@ def test_model_and_tokenizer_lie_in_it_as_they_are(apk: Apk) -> None:
             assert begin % 4 == 0
             assert begin > entry.header_offset
     run("zipalign", "-c", "-p", "4", apk.path)
+
+
+def test_native_libraries_begin_where_pages_of_16_kib_do(apk: Apk) -> None:
+    with zipfile.ZipFile(apk.path) as package:
+        assert package.getinfo("lib/arm64-v8a/libLiteRt.so").compress_type == zipfile.ZIP_STORED
+    assert apk.path.read_bytes().index(shared_library()) % PAGE == 0
 
 
 def test_its_badge(apk: Apk) -> None:
