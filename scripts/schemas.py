@@ -15,6 +15,7 @@ from edgeslm.deploy import DeployAnswer
 from edgeslm.flash.run import Flashed
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.report import ProbeAnswer, ProbeReport
+from edgeslm.probe.target_profile import ProfileTargetAnswer
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
 
@@ -29,6 +30,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "probe": ProbeReport,
     "probe-several": ProbeAnswer,
     "compare": CompareAnswer,
+    "profile-target": ProfileTargetAnswer,
     "doctor": answers.DoctorAnswer,
     "deploy": DeployAnswer,
     "flash": Flashed,

@@ -10,7 +10,21 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, compare, deploy, doctor, flash, inspect, monitor, plan, probe, run, serve, targets
+from edgeslm.cli import (
+    build,
+    compare,
+    deploy,
+    doctor,
+    flash,
+    inspect,
+    monitor,
+    plan,
+    probe,
+    profile_target,
+    run,
+    serve,
+    targets,
+)
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -42,6 +56,7 @@ for command in (
     probe.probe,
     monitor.monitor,
     compare.compare,
+    profile_target.profile_target,
     deploy.deploy,
     flash.flash,
     doctor.doctor,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgeslm.artifacts import Precision, TensorChoice
+from edgeslm.cost.kernels import KernelCall, choice_of
 from edgeslm.cost.measured import RESIDENT, Resident
+from edgeslm.cost.sizes import ModelShape, size_bytes
 from edgeslm.errors import DoesNotFitError
 from edgeslm.target import Target
 
@@ -64,6 +68,29 @@ def resident_facts(backend: str, arch: str, scheme: str) -> Resident:
         return found
     same = [value for (name, isa, _), value in RESIDENT.items() if name == backend and isa == arch]
     return max(same or RESIDENT.values(), key=lambda value: (value.factor, value.constant_mib))
+
+
+def ram_bytes(
+    backend: str, arch: str, shape: ModelShape, choices: Mapping[str, TensorChoice], cache_bytes: int = 0
+) -> int:
+    """Resident bytes of a model of the tflite backend whose matrices are stored in several ways.
+
+    Between the lines that were measured of models stored in one way alone, by the share of the products' weights; so
+    for those it is what `memory_budget` says.
+    """
+    weights: dict[Precision, int] = {}
+    for matrix in shape.matrices:
+        if "linear" in matrix.uses:
+            call = KernelCall("", 1, matrix.columns, matrix.rows, parameters=matrix.parameters)
+            precision, _ = choice_of(call, choices)
+            weights[precision] = weights.get(precision, 0) + matrix.rows * matrix.columns
+    size, whole = size_bytes(shape, choices), sum(weights.values())
+    lines = {precision: resident_facts(backend, arch, precision) for precision in weights}
+    resident = sum(
+        count / whole * (lines[precision].factor * size + lines[precision].constant_mib * MIB)
+        for precision, count in weights.items()
+    )
+    return round(resident) + cache_bytes
 
 
 def require_fit(name: str, target: Target, budget: Budget, smaller: str | None) -> None:

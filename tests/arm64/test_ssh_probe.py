@@ -23,6 +23,7 @@ import pytest
 
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.bundle.requirements import OLDEST_GLIBC
+from edgeslm.cost.profile import load_profile
 from edgeslm.errors import ConnectionLostError, DeviceError, UnfitDeviceError
 from edgeslm.formats.archive import open_archive
 from edgeslm.probe.settings import Event, ProbeSettings
@@ -624,3 +625,20 @@ def test_what_is_installed_fits_what_was_foretold(
     keys = (("ai-edge-litert", "aarch64"), ("ai-edge-litert", "x86_64"), ("openvino", "aarch64"))
     for size, key in zip(sizes, keys, strict=True):
         assert 0.8 < size / foretold[key] <= 1.0, key
+
+
+@pytest.mark.deep
+def test_a_device_behind_ssh_gives_a_target_profile(
+    edgeslm: Callable[..., Answer], box: Device, tmp_path: Path
+) -> None:
+    """Kernels go the way of a bundle: copied, measured, removed."""
+    path = tmp_path / "box.toml"
+    flags = ("--identity", box.identity, "--rounds", "3", "-o", path)
+    env = {"HOME": str(box.user_home(tmp_path / "home")), "SSH_AUTH_SOCK": ""}
+    done = edgeslm(
+        "profile-target", "--target", "linux-x86_64", "--via", box.address, *flags, "--vendor-wheels", stdin="", **env
+    )
+    assert done.status == 0, done.stderr
+    profile = load_profile(path)
+    assert (profile.unit, profile.measured) == ("ms", True)
+    assert "384 × 384" in done.stdout

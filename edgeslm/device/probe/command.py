@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .kernels import probe_kernels
 from .options import Options
 from .sections import probe
 from .watch import end_with_stdin, limit_time
@@ -27,6 +28,7 @@ def add_probe(commands: Any, bundle: Path) -> None:
     parser.add_argument("--time-limit", type=float, default=600, metavar="S", help="end after S seconds (default: 600)")
     parser.add_argument("--meter", metavar="M", help="a power meter: /dev/ttyUSB0[@BAUD] or tcp://HOST:PORT")
     parser.add_argument("--events", action="store_true", help="a JSON object per line; ends when stdin is closed")
+    parser.add_argument("--kernels", action="store_true", help=argparse.SUPPRESS)  # of edgeslm profile-target
     parser.add_argument("--counted", action="store_true", help=argparse.SUPPRESS)  # under our emulator's plugin
 
 
@@ -44,9 +46,10 @@ def run_probe(options: argparse.Namespace) -> int:
         threads=options.threads,
         lengths=tuple(options.length or ()),
         meter=options.meter,
+        kernels=options.kernels,
         counted=options.counted,
     )
-    for event in probe(asked):
+    for event in probe_kernels(asked) if asked.kernels else probe(asked):
         line = json.dumps(event) if options.events else describe(event)
         if line:
             sys.stdout.write(line + "\n")
@@ -57,6 +60,8 @@ def run_probe(options: argparse.Namespace) -> int:
 def describe(event: dict[str, Any]) -> str | None:
     """One line for a person, or None for what only a program needs."""
     section = event["section"]
+    if section == "kernel" and event["samples_ms"]:
+        return f"kernel      {event['signature']}: median {statistics.median(event['samples_ms']):.4f} ms"
     if section == "start" and event["emulated"]:
         return "emulated: its times are not shown"
     if section == "device":

@@ -91,11 +91,10 @@ def profile_litert(
     mark: Callable[[], object] | None,
 ) -> list[Operator]:
     """The interpreter's operators and XNNPACK's. Raises NoProfile, and DeviceError where the model does not run."""
-    library = _load(model)
     sizes = {tensor["name"]: np.dtype(tensor["dtype"]).itemsize for tensor in (*model["inputs"], *model["outputs"])}
     with captured() as log, ExitStack() as handles:
         try:
-            session = _Session(library, handles, files.path(model["files"][0]), threads)
+            session = open_profiled(model, handles, files.path(model["files"][0]), threads)
             session.choose(signature, inputs, sizes)
             for _ in range(WARM_UP):
                 session.run()
@@ -103,6 +102,11 @@ def profile_litert(
         except _CallFailedError as error:
             raise DeviceError(f"LiteRT failed while it was profiled: {error}{errors_in(log)}") from None
     return _joined(profiles)
+
+
+def open_profiled(model: Mapping[str, Any], handles: ExitStack, path: Path, threads: int) -> Session:
+    """The model compiled with its profiler on, until `handles` is closed. Raises NoProfile."""
+    return Session(_load(model), handles, path, threads)
 
 
 def _load(model: Mapping[str, Any]) -> ctypes.CDLL:
@@ -122,7 +126,7 @@ class _CallFailedError(Exception):
     pass
 
 
-class _Session:
+class Session:
     """A model compiled with its profiler on. Handles are freed by `handles`, the last one first."""
 
     def __init__(self, library: ctypes.CDLL, handles: ExitStack, path: Path, threads: int) -> None:

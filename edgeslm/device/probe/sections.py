@@ -66,7 +66,7 @@ def probe(options: Options) -> Iterator[Event]:
     """Every section in order. Raises DeviceError where the bundle cannot be run at all."""
     emulated = is_emulated()
     wall, monotonic = time.time(), time.monotonic()
-    yield _start(options, emulated)
+    yield start_event(options, emulated)
     before = condition()
     yield {"section": "device", **describe_device(), "condition": before}
 
@@ -136,7 +136,7 @@ def _subject(model: Model, options: Options, emulated: bool, stopwatch: Stopwatc
     return EncoderSubject(model, options, emulated, stopwatch)
 
 
-def _start(options: Options, emulated: bool) -> Event:
+def start_event(options: Options, emulated: bool) -> Event:
     return {
         "section": "start",
         "protocol": PROTOCOL,

@@ -1,0 +1,116 @@
+"""`edgeslm profile-target`: what a model's kernels cost on your board, written down for later builds."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeslm.cli.console import announce_stage, note, print_json, print_table, printable, warn
+from edgeslm.cli.ssh_options import login_options, make_login
+
+if TYPE_CHECKING:
+    from edgeslm.cost.profile import TargetProfile
+
+
+@click.command("profile-target")
+@click.option("--target", "target_name", required=True, metavar="NAME", help="A target's name or its TOML file.")
+@click.option(
+    "--via",
+    default="local",
+    show_default=True,
+    metavar="WAY",
+    help="local (this machine), ssh://[user@]host[:port], or qemu (an emulated core: instructions instead of times).",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="F",
+    help="Where the profile goes. Default: TARGET.profile.toml.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=3),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="How often every kernel is run; instructions are counted twice.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Threads to compute with; emulated runs have one.",
+)
+@click.option("--vendor-wheels", is_flag=True, help="Bring the runtime along, for a device without network.")
+@click.option(
+    "--rootfs",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="qemu: your own arm64 root file system.",
+)
+@login_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")  # fmt: skip
+def profile_target(
+    target_name: str, via: str, output: Path | None, rounds: int, threads: int, as_json: bool, **flags: Any
+) -> None:
+    """Measure single kernels on a device, and write a profile of it.
+
+    Give the file to later commands with --target-profile: what they say of cost then comes from this device.
+    """
+    from edgeslm.probe.kept import reject_missing_folder
+    from edgeslm.probe.kernel_run import KernelRequest
+    from edgeslm.probe.target_profile import answer, default_path, write_profile
+    from edgeslm.probe.target_profile import profile_target as measure
+    from edgeslm.target import load_target
+
+    target = load_target(target_name)
+    path = output or default_path(target)
+    reject_missing_folder(path)
+    request = KernelRequest(
+        target,
+        via,
+        rounds=rounds,
+        threads=threads,
+        rootfs=flags["rootfs"],
+        vendor_wheels=flags["vendor_wheels"],
+        login=make_login(flags),
+        remote_dir=flags["remote_dir"],
+    )
+    profile, points = measure(request, _announce)
+    write_profile(profile, path)
+    if points.throttled:
+        warn("the device slowed itself down while it was measured: cool it and measure again")
+    if as_json:
+        print_json(answer(profile, target, path))
+    else:
+        _print(profile)
+    note(f"profile: {path}   (--target-profile {path})")
+
+
+def _announce(title: str) -> contextlib.AbstractContextManager[None]:
+    return announce_stage(title, False)
+
+
+def _print(profile: TargetProfile) -> None:
+    """A row for each way a matrix is stored: what a layer of 384 by 384 costs, and how far the law was off."""
+    from edgeslm.cost.kernels import KernelCall
+
+    shapes = (KernelCall("gemv", 1, 384, 384), KernelCall("gemm", 64, 384, 384))
+    stored = dict.fromkeys((law.precision, law.group) for law in profile.kernel if law.kind == "gemv")
+    rows = []
+    for precision, group in stored:
+        laws = [profile.find("tflite", shape.kind, precision, group) for shape in shapes]
+        known = [law for law in laws if law is not None]
+        costs = [f"{law.law.cost(shape):,.4g}" for law, shape in zip(known, shapes, strict=False)]
+        spread = max(law.spread for law in known)
+        held_out = sum(law.held_out for law in known)
+        rows.append([f"{precision}{f'-g{group}' if group else ''}", *costs, f"± {spread:.1%} ({held_out} shapes)"])
+    print_table(["384 × 384", f"a row, {profile.unit}", f"64 rows, {profile.unit}", "held out"], rows, right={1, 2})
+    for one in profile.slow:
+        warn(printable(f"{one.precision}-g{one.group} is slower than {one.than} here: {one.why}"))

@@ -1,0 +1,143 @@
+"""Single kernels, for a cost model of this device: a .tflite with a signature for each, all in one program.
+
+Under an emulator each is profiled between two marks, so that instructions are told by operator. On a device all take
+turns, round after round: what disturbs the device disturbs all, and each finds the cache as the others left it, as the
+layers of a model do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from .. import litert_native
+from ..container import open_container
+from ..errors import DeviceError
+from ..native_log import captured, errors_in
+from .emulator import is_emulated
+from .inputs import SEED
+from .machine import condition, describe_device, has_throttled
+from .mark import mark, steady
+from .options import Options
+from .profile import NoProfile
+from .profile_litert import open_profiled
+from .sections import start_event
+from .stopwatch import Stopwatch
+
+Event = dict[str, Any]
+
+MEMBER = "model/kernels.json"
+WARM_UP = 2
+COUNTED_RUNS = 2
+
+
+def probe_kernels(options: Options) -> Iterator[Event]:
+    """A section `kernel` for each signature, between what the device is and how it fared. Raises DeviceError where the
+    runtime is none that can be measured."""
+    emulated = is_emulated()
+    yield start_event(options, emulated)
+    before = condition()
+    yield {"section": "device", **describe_device(), "condition": before}
+    yield from _measured(options, emulated)
+    after = condition()
+    yield {"section": "after", "condition": after, "throttled": has_throttled(before, after)}
+    yield {"section": "end"}
+
+
+def _measured(options: Options, emulated: bool) -> Iterator[Event]:
+    container = open_container(options.bundle)
+    kernels = json.loads(container.files.read(MEMBER))
+    path = container.files.path(container.manifest["model"]["files"][0])
+    if options.counted:
+        yield from _counted(container.manifest["model"], path, kernels)
+    elif not emulated:
+        yield from _timed(path, kernels, options)
+
+
+def _counted(model: Mapping[str, Any], path: Any, kernels: list[dict[str, Any]]) -> Iterator[Event]:
+    with captured() as log, ExitStack() as handles:
+        try:
+            session = open_profiled(model, handles, path, 1)
+        except NoProfile as reason:
+            raise DeviceError(f"kernels cannot be counted: {reason}{errors_in(log)}") from None
+        mark()  # what two marks take with nothing in between
+        mark()
+        with steady():
+            for kernel in kernels:
+                sizes = {
+                    one["name"]: np.dtype(one["dtype"]).itemsize for one in (*kernel["inputs"], *kernel["outputs"])
+                }
+                session.choose(kernel["signature"], _inputs(kernel), sizes)
+                for _ in range(WARM_UP):
+                    session.run()
+                runs = [session.profiled_run(mark) for _ in range(COUNTED_RUNS)]
+                operators = [{"kind": one.kind, "source": one.source, "index": one.index} for one in runs[-1]]
+                yield {
+                    "section": "kernel",
+                    "signature": kernel["signature"],
+                    "runs": COUNTED_RUNS,
+                    "operators": operators,
+                    "samples_ms": [],
+                }
+
+
+def _timed(path: Any, kernels: list[dict[str, Any]], options: Options) -> Iterator[Event]:
+    stopwatch = Stopwatch()
+    text = f"num_threads = {options.threads_used}\n"
+    with captured() as log, ExitStack() as handles:
+        try:
+            model = litert_native.NativeModel(litert_native.load_library(), handles, path, [(b"xnnpack", text)])
+        except (ImportError, OSError, DeviceError) as error:
+            raise DeviceError(f"kernels cannot be timed: {error}{errors_in(log)}") from None
+        memories: list[Any] = []
+        runs = [_runner(model, kernel, memories) for kernel in kernels]
+        samples: list[list[float]] = [[] for _ in kernels]
+        with steady():
+            for number in range(WARM_UP + options.runs):
+                for run, taken in zip(runs, samples, strict=True):
+                    ms = stopwatch.time(run)
+                    if number >= WARM_UP and ms is not None:
+                        taken.append(ms)
+    for kernel, taken in zip(kernels, samples, strict=True):
+        yield {
+            "section": "kernel",
+            "signature": kernel["signature"],
+            "runs": 0,
+            "operators": [],
+            "samples_ms": taken,
+        }
+
+
+def _runner(model: litert_native.NativeModel, kernel: Mapping[str, Any], memories: list[Any]) -> Any:
+    signature = model.signatures[kernel["signature"]]
+    given = _inputs(kernel)
+    dtypes = {one["name"]: np.dtype(one["dtype"]) for one in (*kernel["inputs"], *kernel["outputs"])}
+    buffers: list[list[Any]] = []
+    for tensors in (signature.inputs, signature.outputs):
+        made = []
+        for tensor in tensors:
+            memory = litert_native.aligned(int(np.prod(tensor.shape, dtype=np.int64)) * dtypes[tensor.name].itemsize)
+            if tensor.name in given:
+                memory[:] = np.ascontiguousarray(given[tensor.name]).reshape(-1).view(np.uint8)
+            memories.append(memory)
+            made.append(model.buffer(tensor, memory))
+        buffers.append(made)
+    return model.runner(signature.index, *buffers)
+
+
+def _inputs(kernel: Mapping[str, Any]) -> dict[str, Any]:
+    """Normal numbers, and ids below what the kernel's table has."""
+    random = np.random.default_rng(SEED)
+    inputs = {}
+    for one in kernel["inputs"]:
+        dtype = np.dtype(one["dtype"])
+        below = one.get("below")
+        if dtype.kind == "f":
+            inputs[one["name"]] = random.standard_normal(one["shape"]).astype(dtype)
+        else:
+            inputs[one["name"]] = random.integers(0, below or 2, one["shape"]).astype(dtype)
+    return inputs

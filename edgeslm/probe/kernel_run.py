@@ -1,0 +1,215 @@
+"""Single kernels measured on a device: the bundle of them, the way there, and what each cost.
+
+The same transports as a probe's carry it: a bundle's own device package runs, and tells events line by line.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeslm.backends.tflite.kernel_file import CHAIN, EMPTY, MOST_COPIES, WIDE, Kernel, write_kernels
+from edgeslm.bundle.inspect import inspect_bundle
+from edgeslm.bundle.kernels import write_kernel_bundle
+from edgeslm.cost.points import KernelPoint, Points
+from edgeslm.errors import ConfigError, DeviceError, UnsupportedError
+from edgeslm.probe.clock_reads import CONCATENATION, instructions_by_operator
+from edgeslm.probe.settings import Event, OnEvent, ProbeSettings
+from edgeslm.target import Target
+
+if TYPE_CHECKING:
+    from edgeslm.remote.login import Login
+
+Announce = Callable[[str], AbstractContextManager[None]]
+SSH, SERIAL = "ssh://", "serial:"
+ROUNDS = 100
+TIME_LIMIT_S = 1800.0
+QUIET = 0.2
+"""Share of the runs that are believed: the fastest fifth. What disturbs a run only ever makes it slower."""
+
+
+@dataclass(frozen=True)
+class KernelRequest:
+    """`small`: a few shapes, for a look at whether it works."""
+
+    target: Target
+    via: str
+    rounds: int = ROUNDS
+    threads: int = 1
+    small: bool = False
+    rootfs: Path | None = None
+    vendor_wheels: bool = False
+    login: Login | None = None
+    remote_dir: str | None = None
+
+
+def measure_kernels(request: KernelRequest, announce: Announce) -> Points:
+    """What each kernel of the grid costs on the device. Raises DeviceError and its kin, and UnsupportedError where
+    this way tells nothing of kernels."""
+    _refuse_what_cannot_work(request)
+    events: list[Event] = []
+    with tempfile.TemporaryDirectory(prefix="edgeslm-kernels-") as folder:
+        with announce("write the kernels"):
+            file = Path(folder) / "kernels.tflite"
+            kernels = write_kernels(file, request.small, repeat=request.via != "qemu")
+            described = [{"signature": one.signature, "inputs": one.inputs, "outputs": one.outputs} for one in kernels]
+            out = Path(folder) / "kernels.edgeslm"
+            bundle = write_kernel_bundle(file, described, request.target, out, vendor_wheels=request.vendor_wheels).path
+        _measure(request, bundle, announce, events.append)
+    return read_points(kernels, events, request.target)
+
+
+def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Target) -> Points:
+    """The points that the events tell. Raises DeviceError where kernels are missing, or the device is another one."""
+    told = {event["signature"]: event for event in events if event["section"] == "kernel"}
+    start, device = (_section(events, name) for name in ("start", "device"))
+    emulated = bool(start.get("emulated"))
+    if emulated and not any(event["section"] == "counts" for event in events):
+        raise DeviceError("the device is emulated, so it has no times to tell", "--via qemu counts its instructions")
+    missing = [one.signature for one in kernels if one.signature not in told]
+    if missing:
+        raise DeviceError(
+            f"{len(missing)} of {len(kernels)} kernels were not measured", "the device ended early: measure again"
+        )
+    core = device.get("core")
+    if core is not None and core != target.cpu.core:
+        raise DeviceError(
+            f"the device has a {core}, and {target.name} is described with a {target.cpu.core}",
+            "edgeslm targets lists the targets; docs/adding-a-target.md says how to describe another",
+        )
+    counts = next((event for event in events if event["section"] == "counts"), None)
+    empty, operator = (0.0, 0.0) if counts else _around(told)
+    costs = _instructions(kernels, told, counts) if counts else _milliseconds(kernels, told)
+    return Points(
+        core=target.cpu.core,
+        unit="instructions" if counts else "ms",
+        device=f"qemu-aarch64 -cpu {target.cpu.core}" if emulated else _named(device, target),
+        emulated=emulated,
+        throttled=bool(_section(events, "after").get("throttled")),
+        empty=empty,
+        operator=operator,
+        points=tuple(_points(kernels, costs)),
+    )
+
+
+def _named(device: Event, target: Target) -> str:
+    return str(device.get("board") or device.get("cpu") or target.title)
+
+
+def _points(kernels: Sequence[Kernel], costs: dict[str, float]) -> Iterator[KernelPoint]:
+    for kernel in kernels:
+        if kernel.calls:
+            cost = costs[kernel.signature] / len(kernel.calls)
+            yield KernelPoint(kernel.calls[0], kernel.precision, kernel.group, kernel.held_out, cost)
+
+
+def _instructions(kernels: Sequence[Kernel], told: dict[str, Any], counts: Event) -> dict[str, float]:
+    """Of the operators alone, as the runtime's profiler tells them apart; the last run of each."""
+    runs = iter(counts["runs"])
+    costs = {}
+    for kernel in kernels:
+        event = told[kernel.signature]
+        reads: list[list[int]] = [next(runs, []) for _ in range(event["runs"])]
+        operators = event["operators"]
+        joined = len(kernel.inputs) if any(one["kind"].startswith(CONCATENATION) for one in operators) else 1
+        found = instructions_by_operator(reads[-1], operators, joined)
+        if found is None:
+            raise DeviceError(
+                f"the runtime's clock reads do not fit the operators of {kernel.signature}",
+                "the profiler's interface is known of ai-edge-litert 2.3",
+            )
+        costs[kernel.signature] = sum(found)
+    return costs
+
+
+def _milliseconds(kernels: Sequence[Kernel], told: dict[str, Any]) -> dict[str, float]:
+    """The median of the fastest fifth, less what a run with as many results takes that computes hardly anything."""
+    one, wide = (_undisturbed(told[name]["samples_ms"]) for name in (EMPTY, WIDE))
+    each = max(wide - one, 0.0) / (MOST_COPIES - 1)
+    costs = {}
+    for kernel in kernels:
+        taken = _undisturbed(told[kernel.signature]["samples_ms"])
+        costs[kernel.signature] = max(taken - one - each * (len(kernel.outputs) - 1), 0.0)
+    return costs
+
+
+def _around(told: dict[str, Any]) -> tuple[float, float]:
+    """What a run takes, and each operator in it."""
+    one, chain = (_undisturbed(told[name]["samples_ms"]) for name in (EMPTY, CHAIN))
+    return one, max(chain - one, 0.0) / (MOST_COPIES - 1)
+
+
+def _undisturbed(samples: Sequence[float]) -> float:
+    if not samples:
+        raise DeviceError("the device's clock gave no times that can be believed", "it may run under an emulator")
+    fastest = sorted(samples)[: max(1, int(len(samples) * QUIET))]
+    return statistics.median(fastest)
+
+
+def _section(events: Sequence[Event], name: str) -> Event:
+    return next((event for event in events if event["section"] == name), {"section": name})
+
+
+def _measure(request: KernelRequest, bundle: Path, announce: Announce, take: OnEvent) -> None:
+    settings = ProbeSettings(runs=request.rounds, threads=request.threads, time_limit_s=TIME_LIMIT_S, kernels=True)
+    if request.via == "local":
+        from edgeslm.probe.transports import local
+
+        local.measure(bundle, settings, announce, take)
+    elif request.via == "qemu":
+        from edgeslm.probe.transports import qemu
+
+        qemu.measure(bundle, request.target.cpu.core, settings, request.rootfs, announce, take)
+    else:
+        _measure_there(request, bundle, settings, announce, take)
+
+
+def _measure_there(
+    request: KernelRequest, bundle: Path, settings: ProbeSettings, announce: Announce, take: OnEvent
+) -> None:
+    from edgeslm.probe.transports import ssh
+    from edgeslm.remote.address import parse_address
+    from edgeslm.remote.ask import NOBODY
+    from edgeslm.remote.login import Login
+    from edgeslm.remote.together import wait_for
+
+    address = parse_address(request.via)
+    with announce(f"measure on {address}"):
+        wait_for(
+            ssh.measure_there(
+                bundle,
+                inspect_bundle(bundle),
+                address,
+                settings,
+                take,
+                keep=False,
+                login=request.login or Login(NOBODY),
+                announce=lambda line: None,
+                remote_dir=request.remote_dir or ssh.REMOTE_DIR,
+            )
+        )
+
+
+def _refuse_what_cannot_work(request: KernelRequest) -> None:
+    target, via = request.target, request.via
+    if target.is_firmware or via.startswith(SERIAL):
+        raise UnsupportedError(
+            f"a microcontroller's kernels are a part of its firmware, which a serial port cannot exchange: "
+            f"{target.name} is not measured kernel by kernel",
+            "its profile holds exact instruction counts; edgeslm probe --via serial:PORT measures cycles of a bundle",
+        )
+    if via == "qemu":
+        if target.cpu.arch != "aarch64":
+            raise UnsupportedError(
+                f"--via qemu emulates arm64 boards; {target.name} is {target.cpu.arch}",
+                "--via local measures on this machine",
+            )
+    elif request.rootfs is not None:
+        raise ConfigError("--rootfs goes with --via qemu")
+    if via not in ("local", "qemu") and not via.startswith(SSH):
+        raise ConfigError(f"--via {via} is no way to a device", "local, qemu, or ssh://user@host:port")

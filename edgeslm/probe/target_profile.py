@@ -1,0 +1,82 @@
+"""A target's profile measured on a device: its kernels, the laws fitted to them, and the file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from edgeslm.cache import explain_full_disk
+from edgeslm.cost.points import Points
+from edgeslm.cost.profile import RunLaw, TargetProfile, dump_profile, find_profile, fit_profile
+from edgeslm.formats.archive import replacing
+from edgeslm.probe.kernel_run import Announce, KernelRequest, measure_kernels
+from edgeslm.target import Target
+from edgeslm.versions import tool_versions
+
+SUFFIX = ".profile.toml"
+
+
+class ProfileTargetAnswer(BaseModel):
+    """`edgeslm profile-target --json`. `worst_spread`: the largest relative error of a matrix kernel's law on shapes
+    that it was not fitted to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    target: str
+    core: str
+    device: str
+    unit: str
+    measured: bool
+    kernels: int
+    held_out: int
+    worst_spread: float
+    slow: tuple[str, ...]
+
+
+def profile_target(request: KernelRequest, announce: Announce) -> tuple[TargetProfile, Points]:
+    """Measure and fit. Raises DeviceError and its kin, ProfileError where nothing took any time."""
+    points = measure_kernels(request, announce)
+    runtime = tool_versions("tflite").get("ai-edge-litert", "")
+    date = datetime.now(UTC).date().isoformat()
+    source = f"edgeslm profile-target --via {request.via.partition('://')[0]}, {date}, ai-edge-litert {runtime}"
+    target = request.target
+    return fit_profile(points, target.name, source, request.threads, run_laws(target, points)), points
+
+
+def run_laws(target: Target, points: Points) -> tuple[RunLaw, ...]:
+    """What a run takes beside its kernels: on a device a run with hardly anything in it; in instructions what is
+    shipped for the core, as a profiler hides it."""
+    if points.unit == "ms":
+        around = {"call": points.empty, "operator": points.operator}
+        return tuple(RunLaw(backend="tflite", task=task, **around) for task in ("encoder", "decoder"))
+    shipped = find_profile(target)
+    return shipped.run if shipped is not None and shipped.unit == points.unit else ()
+
+
+def write_profile(profile: TargetProfile, path: Path) -> None:
+    """Whole or not at all. Raises StorageError."""
+    with explain_full_disk(path.parent), replacing(path) as partial:
+        partial.write_text(dump_profile(profile), encoding="utf-8")
+
+
+def default_path(target: Target) -> Path:
+    return Path(f"{target.name}{SUFFIX}")
+
+
+def answer(profile: TargetProfile, target: Target, path: Path) -> ProfileTargetAnswer:
+    matrices = [law for law in profile.kernel if law.kind in ("gemv", "gemm")]
+    return ProfileTargetAnswer(
+        file=str(path),
+        target=target.name,
+        core=profile.core,
+        device=profile.device,
+        unit=profile.unit,
+        measured=profile.measured,
+        kernels=len(profile.kernel),
+        held_out=sum(law.held_out for law in profile.kernel),
+        worst_spread=max(law.spread for law in matrices),
+        slow=tuple(f"{one.precision}{f'-g{one.group}' if one.group else ''}: {one.why}" for one in profile.slow),
+    )

@@ -1,0 +1,151 @@
+"""The cost model: kernels measured on emulated cores and on this machine, and how far its laws are off.
+
+`scripts/bench cost` prints the figures from what is recorded in tests/golden/kernel_points. `--measure CORE` measures
+that core's kernels anew (about two minutes under QEMU; x86-64-v3 is this machine, which wants to be quiet), and writes
+the points and the profile that is shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeslm.cost.measured import INSTRUCTIONS, RESIDENT
+from edgeslm.cost.points import Points, dump_points, load_points
+from edgeslm.cost.predict import Task
+from edgeslm.cost.profile import RunLaw, Slow, TargetProfile, dump_profile, fit_profile
+from edgeslm.target import CORES
+
+ROOT = Path(__file__).resolve().parent.parent
+POINTS = ROOT / "tests" / "golden" / "kernel_points"
+RUNS = POINTS / "runs.json"
+PROFILES = ROOT / "edgeslm" / "cost" / "profiles"
+MICROCONTROLLERS = ("cortex-m4", "cortex-m7", "cortex-m55")
+TARGETS = {"cortex-a53": "rpi3", "cortex-a72": "rpi4", "cortex-a76": "rpi5", "x86-64-v3": "linux-x86_64"}
+NAMES = {"x86-64-v3": "linux-x86_64"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole model's inference or step. `kernels`: predicted without what is around the runtime; `measured` by
+    `edgeslm probe --via qemu`. `fitted`: what is around the runtime is fitted to it; the others are held out."""
+
+    core: str
+    model: str
+    task: Task
+    kernels: float
+    operators: int
+    measured: float
+    fitted: bool
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench cost", description=__doc__)
+    parser.add_argument(
+        "--measure", action="append", choices=[*TARGETS, *MICROCONTROLLERS], default=[], help="a core to measure anew"
+    )
+    for core in parser.parse_args().measure:
+        points = _measure(core)
+        (POINTS / f"{core}.json").write_text(dump_points(points))
+    for core in (*TARGETS, *MICROCONTROLLERS):
+        path = POINTS / f"{core}.json"
+        if path.exists():
+            profile = shipped(load_points(path.read_text()), recorded_runs())
+            (PROFILES / f"{profile.name}.toml").write_text(dump_profile(profile))
+            print_profile(profile)
+    print_runs(recorded_runs())
+    return 0
+
+
+def _measure(core: str) -> Points:
+    if core in MICROCONTROLLERS:
+        from scripts.bench_cost_mcu import measure
+
+        return measure(core)
+    from edgeslm.probe.kernel_run import KernelRequest, measure_kernels
+    from edgeslm.target import load_target
+
+    via = "local" if core == "x86-64-v3" else "qemu"
+    request = KernelRequest(load_target(TARGETS[core]), via)
+    return measure_kernels(request, lambda title: contextlib.nullcontext())
+
+
+def shipped(points: Points, runs: Sequence[Run]) -> TargetProfile:
+    """The profile that is shipped for the points' core."""
+    name = NAMES.get(points.core, points.core)
+    if points.core in MICROCONTROLLERS:
+        return fit_profile(points, name, "scripts/bench cost, arm-none-eabi-gcc 12.2, qemu-system-arm 7.2")
+    emulator = "qemu-aarch64 7.2, " if points.emulated else ""
+    source = f"scripts/bench cost, {emulator}ai-edge-litert 2.3.0"
+    profile = fit_profile(points, name, source, run=list(run_laws(points, runs)))
+    return profile.model_copy(update={"slow": (*profile.slow, *expanded(points.core))})
+
+
+def expanded(core: str) -> Iterator[Slow]:
+    """What OpenVINO makes floats of: instructions and memory as cost/measured.py has them."""
+    if CORES[core].arch != "aarch64":
+        return
+    known = core if ("openvino", core, "fp32") in INSTRUCTIONS else "cortex-a72"
+    for precision in ("int8", "int4"):
+        times = round(INSTRUCTIONS["openvino", known, precision] / INSTRUCTIONS["openvino", known, "fp32"], 2)
+        memory = RESIDENT["openvino", "aarch64", precision].factor
+        cost = f"{times:.2f} times the instructions, {memory} times the file in memory"
+        why = f"OpenVINO expands it to floats on arm64: {cost}"
+        yield Slow(backend="openvino", precision=precision, than="fp32", times=max(1.0, times), why=why)
+
+
+def run_laws(points: Points, runs: Sequence[Run]) -> Iterator[RunLaw]:
+    """Around the runtime: a constant and a number for each operator, through the runs that are fitted."""
+    tasks: tuple[Task, ...] = ("encoder", "decoder")
+    for task in tasks:
+        if points.unit == "ms":
+            yield RunLaw(backend="tflite", task=task, call=points.empty, operator=points.operator)
+            continue
+        # Python and the runtime's own loop are the same code on all cores.
+        fitted = [one for one in runs if one.task == task and one.fitted]
+        if not fitted:
+            continue
+        matrix = np.array([[1.0, one.operators] for one in fitted])
+        rest = np.array([one.measured - one.kernels for one in fitted])
+        call, operator = np.linalg.lstsq(matrix, rest, rcond=None)[0]
+        yield RunLaw(backend="tflite", task=task, call=round(float(call)), operator=round(float(operator)))
+
+
+def recorded_runs() -> list[Run]:
+    return [Run(**row) for row in json.loads(RUNS.read_text())] if RUNS.exists() else []
+
+
+def print_profile(profile: TargetProfile) -> None:
+    print(f"{profile.name}: {profile.device}, {profile.unit}; laws on held-out shapes")
+    for law in profile.kernel:
+        stored = f"{law.precision}{f'-g{law.group}' if law.group else ''}"
+        print(f"  {law.kind:28} {stored:9} ± {law.spread:6.2%} ({law.held_out})")
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    print("whole models: predicted, measured")
+    laws = {task: law for law in run_laws_of(runs) for task in [law.task]}
+    for one in runs:
+        law = laws[one.task]
+        predicted = one.kernels + law.call + law.operator * one.operators
+        held = "" if one.fitted else "  held out"
+        off = predicted / one.measured - 1
+        print(f"  {one.core:11} {one.model:28} {predicted:13,.0f} {one.measured:13,.0f} {off:+.2%}{held}")
+
+
+def run_laws_of(runs: Sequence[Run]) -> list[RunLaw]:
+    nothing = Points(
+        "cortex-a72", "instructions", "", emulated=True, throttled=False, empty=0.0, operator=0.0, points=()
+    )
+    return list(run_laws(nothing, runs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
