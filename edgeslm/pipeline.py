@@ -342,7 +342,7 @@ class Stages:
     def quantize(self, lowered: LoweredModel, onnx: OnnxModel) -> CompiledModel:
         decided = self.decision.plan
         name = decided.backend
-        calibration = self._calibration(onnx) if find_scheme(decided.scheme).needs_calibration else None
+        calibration = self.calibration(onnx) if find_scheme(decided.scheme).needs_calibration else None
         key = [
             lowered.digest,
             decided.digest,
@@ -388,7 +388,7 @@ class Stages:
         worst = load_backend(compiled.backend).weight_errors(compiled, onnx)
         return dataclasses.replace(fidelity, worst_tensors=tuple(worst[: gates.WORST_TENSORS]))
 
-    def _calibration(self, onnx: OnnxModel) -> Samples:
+    def calibration(self, onnx: OnnxModel) -> Samples:
         return self._samples("calibration", self.decision.calibration, onnx)
 
     def _samples(self, use: str, chosen: texts.Texts | None, onnx: OnnxModel) -> Samples:
@@ -402,7 +402,10 @@ class Stages:
                 use, key, Samples, lambda out: example_samples(checkpoint, samples.EXAMPLES, seed, out)
             )
         key = [checkpoint.digest, chosen.digest, onnx.lengths, code_digest("fidelity", "formats")]
-        return self.cache.stage(use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out))
+        made = use == "calibration"
+        return self.cache.stage(
+            use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out, calibrating=made)
+        )
 
     def _reference(self, scoring: Samples) -> Samples:
         from edgeslm.export.reference import reference_outputs
