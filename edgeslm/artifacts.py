@@ -154,6 +154,8 @@ class Samples:
 
     `arrays` is an .npz whose keys are "0/input_ids", "0/attention_mask", "1/input_ids", …: shape (1, tokens),
     not padded. `described` says for the report what they are ("32 built-in texts", the user's file and digest).
+    Behind the `count` samples that somebody wrote may be `made` ones: they tell what directions activations have, and
+    nothing of their range.
     """
 
     root: Path = field(compare=False)
@@ -162,6 +164,7 @@ class Samples:
     count: int
     arrays: str = "samples.npz"
     truncated: int = 0  # texts cut to the maximum length
+    made: int = 0
 
     @property
     def path(self) -> Path:

@@ -47,7 +47,7 @@ class Stages:
         decided = self.plan
         name = decided.backend
         needed = find_scheme(decided.scheme).needs_calibration
-        calibration = self._samples("calibration", self.calibration, onnx) if needed else None
+        calibration = self.calibration_samples(onnx) if needed else None
         key = [
             lowered.digest,
             decided.digest,
@@ -93,6 +93,9 @@ class Stages:
         worst = load_backend(compiled.backend).weight_errors(compiled, onnx)
         return dataclasses.replace(fidelity, worst_tensors=tuple(worst[: gates.WORST_TENSORS]))
 
+    def calibration_samples(self, onnx: OnnxModel) -> Samples:
+        return self._samples("calibration", self.calibration, onnx)
+
     def _samples(self, use: str, chosen: texts.Texts | None, onnx: OnnxModel) -> Samples:
         checkpoint = self.checkpoint
         if chosen is None:
@@ -104,7 +107,10 @@ class Stages:
                 use, key, Samples, lambda out: example_samples(checkpoint, samples.EXAMPLES, seed, out)
             )
         key = [checkpoint.digest, chosen.digest, onnx.lengths, code_digest("fidelity", "formats")]
-        return self.cache.stage(use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out))
+        made = use == "calibration"
+        return self.cache.stage(
+            use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out, calibrating=made)
+        )
 
     def _reference(self, scoring: Samples) -> Samples:
         from edgeslm.export.reference import reference_outputs

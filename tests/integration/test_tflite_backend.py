@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeslm.artifacts import Checkpoint, CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples, TensorChoice
+from edgeslm.artifacts import (
+    Checkpoint,
+    CompiledModel,
+    LoweredModel,
+    OnnxModel,
+    Precision,
+    QuantPlan,
+    Samples,
+    TensorChoice,
+)
 from edgeslm.backends import load_backend
 from edgeslm.backends.tflite import environment
 from edgeslm.backends.tflite.crosscheck import crosscheck
@@ -255,3 +265,24 @@ def test_a_plain_module_with_convolutions(tmp_path: Path, monkeypatch: pytest.Mo
     assert compiled.signatures == {}
     assert module.cosine(compiled) >= 0.99
     assert dict(tflite.weight_errors(compiled, onnx))["mix.weight"] < 0.02
+
+
+def test_every_tensor_can_have_a_choice_of_its_own(tinybert: Lowered, tmp_path: Path) -> None:
+    """Blocks of all sizes side by side, over one input that each fills up in its own way, among int8 and floats."""
+    drawn: Iterator[tuple[Precision, int | None]] = itertools.cycle(
+        [("int4", 32), ("int4", 128), ("int8", None), ("int4", 64), ("fp32", None), ("int4", 256), ("fp16", None)]
+    )
+    changes = {
+        parameter.name: TensorChoice(*pick(next(drawn)))
+        for parameter in tinybert.checkpoint.parameters
+        if parameter.role == "linear"
+    }
+    compiled = tinybert.quantize(tinybert.plan("int4", **changes), tmp_path / "mixed")
+    stored = {one.parameter: one for one in compiled.stored}
+    for name, choice in changes.items():
+        assert stored[name].precision == choice.precision or stored[name].note, name
+    assert tinybert.cosine(compiled) > 0.95
+
+
+def pick(choice: tuple[Precision, int | None]) -> tuple[Precision, str, int | None]:
+    return choice[0], "by hand", choice[1]

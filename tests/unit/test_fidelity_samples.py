@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.fidelity.samples import tokenize_texts
 from edgeslm.fidelity.texts import Texts, load_texts
 from edgeslm.formats.samples import read_samples
+from edgeslm.quantize.sample_weights import sample_weights
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -97,3 +99,39 @@ def test_the_same_texts_give_the_same_digest(bert: Checkpoint, tmp_path: Path) -
 def test_an_input_no_tokenizer_makes(bert: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="a tokenizer makes no pixel_values"):
         tokenize_texts(bert, graph("input_ids", "pixel_values"), texts(tmp_path, "dog"), tmp_path)
+
+
+def test_calibration_texts_are_joined_by_some_that_are_made_of_their_words(bert: Checkpoint, tmp_path: Path) -> None:
+    chosen = texts(tmp_path, "the cat runs", "dog")
+    samples = tokenize_texts(bert, graph(*TEXT_INPUTS), chosen, tmp_path, calibrating=True)
+    read = read_samples(samples.path)
+    assert (samples.count, samples.made) == (2, len(read) - 2)
+    assert samples.described == chosen.described
+    first, last = read[0]["input_ids"][0][[0, -1]]
+    for made in read[2:]:
+        assert list(made) == list(TEXT_INPUTS)
+        ids = made["input_ids"][0]
+        assert (ids[0], ids[-1]) == (first, last)
+        assert 3 <= len(ids) <= 16
+        assert not {first, last} & set(ids[1:-1].tolist())
+        assert made["attention_mask"].all()
+        assert not made["token_type_ids"].any()
+    again = tokenize_texts(bert, graph(*TEXT_INPUTS), chosen, tmp_path, calibrating=True)
+    assert again.digest == samples.digest
+
+
+def test_a_token_of_a_short_text_counts_for_more_where_an_embedding_is_their_mean(
+    bert: Checkpoint, tmp_path: Path
+) -> None:
+    chosen = texts(tmp_path, "the cat runs", "dog")
+    onnx = graph(*TEXT_INPUTS)
+    samples = tokenize_texts(bert, onnx, chosen, tmp_path, calibrating=True)
+    read = read_samples(samples.path)
+    weights = sample_weights(read, samples, onnx)
+    lengths = [one["input_ids"].shape[1] for one in read]
+    assert weights[0] / weights[1] == pytest.approx(3**2 / 5**2)
+    rows = [weight * length for weight, length in zip(weights, lengths, strict=True)]
+    assert sum(rows[:2]) == pytest.approx(8)
+    assert sum(rows[2:]) == pytest.approx(4)  # all that were made, half as much as all that were written
+    labels = sample_weights(read, samples, dataclasses.replace(onnx, task="classification"))
+    assert labels[:2] == [1.0, 1.0]

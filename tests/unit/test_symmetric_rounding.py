@@ -81,7 +81,7 @@ def test_searched_scales_are_no_worse_than_the_largest_weights(seed: int, size: 
     def error(scales: Floats) -> Floats:
         stored = scales.astype(np.float16).astype(np.float32)
         stored = np.maximum(stored, np.float32(6e-8))
-        wrong: Floats = np.square(np.clip(np.rint(block / stored), -7, 7) * stored - block).sum(axis=1)
+        wrong: Floats = np.square(np.clip(np.rint(block / stored), -8, 7) * stored - block).sum(axis=1)
         return wrong
 
     scales = search_scales(block, 4)

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeslm.artifacts import TensorSpec
+from edgeslm.artifacts import QuantPlan, TensorChoice, TensorSpec
 from edgeslm.backends.tflite.embedding import look_up_tables, restore_tables
+from edgeslm.backends.tflite.evening import even_outputs
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.half import halve
 from edgeslm.backends.tflite.linear import connect_fully, pad_inner
 from edgeslm.backends.tflite.merge import merge
-from edgeslm.backends.tflite.observe import Inputs, linear_operators
+from edgeslm.backends.tflite.observe import Inputs, Made, linear_operators
 from edgeslm.backends.tflite.repair import repair_running_sums
 from edgeslm.backends.tflite.smoothing import find_factors, smooth
+from edgeslm.backends.tflite.treatment import treat
+from edgeslm.backends.tflite.weights import unevened
 from edgeslm.errors import InternalError, UnsupportedError
 from edgeslm.formats.tflite import schema
 from tests.unit.tflite_models import a_model, add_constant, add_tensor, finish, kinds, run
@@ -112,6 +115,47 @@ def test_smoothing_evens_out_an_outlying_column_and_changes_no_result() -> None:
     graph.drop_unused()
     assert kinds(graph) == ["MUL", "FULLY_CONNECTED"]
     np.testing.assert_allclose(run(graph.model, {"x": rows.reshape(1, 5, 12)})["z"], before, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("bias", [None, BIAS])
+def test_evening_gives_columns_one_range_and_changes_no_result(bias: NDArray[Any] | None) -> None:
+    graph = product(bias=bias)
+    connect_fully(graph)
+    (layer,) = linear_operators(graph)
+    name = graph.name(int(layer.outputs[0]))
+    before = run(graph.model, {"x": ROWS})[name]
+    seen = before.reshape(-1, 7) * np.array([1, 1, 50, 1, 1, 1, 1], np.float32)
+    made = Made(seen.min(axis=0), seen.max(axis=0))
+    assert even_outputs(graph, [made], set(), set()).weights == {}  # a layer that is not static is left alone
+    evened = even_outputs(graph, [made], {name}, set())
+    assert evened.weights == {"weight/evened": "weight"}
+    assert evened.biases == ({} if bias is None else {"bias/evened": "bias"})
+    assert kinds(graph) == ["FULLY_CONNECTED", "MUL"]
+    np.testing.assert_allclose(run(graph.model, {"x": ROWS})[name], before, rtol=1e-4, atol=1e-4)
+    widths = np.maximum(evened.made[0].high, 0) - np.minimum(evened.made[0].low, 0)
+    assert widths.max() < 1.001 * widths.min()
+    (layer,) = linear_operators(graph)
+    for constant, wanted in zip(layer.inputs[1:], [MATRIX.T, *([] if bias is None else [bias])], strict=False):
+        values = graph.constant(int(constant))
+        assert values is not None
+        np.testing.assert_allclose(unevened(graph, int(constant), values), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("width", "group", "stored"),
+    [(384, 32, ("int4", 32)), (384, 256, ("int4", 128)), (40, 32, ("int8", None)), (384, None, ("int8", None))],
+)
+def test_a_table_is_int4_in_blocks_that_fill_its_rows(
+    width: int, group: int | None, stored: tuple[str, int | None]
+) -> None:
+    table = np.ones((64, width), np.float32)
+    graph = gather(np.zeros((1, 4), np.int32), table)
+    look_up_tables(graph)
+    choices = {"words": TensorChoice("int4", "", group)}
+    plan = QuantPlan("rpi4", "tflite", "int4", choices, (), (), (16,), 0, 0)
+    (treatment,) = treat(graph.model, plan, {"table": "words"})
+    assert (treatment.precision, treatment.group) == stored
+    assert bool(treatment.note) == (stored != ("int4", group))
 
 
 def gather(ids: NDArray[np.int32], table: NDArray[np.float32]) -> Graph:

@@ -16,6 +16,7 @@ from edgeslm.digest import files_digest
 from edgeslm.errors import InternalError
 from edgeslm.formats.quiet import quiet_output
 from edgeslm.formats.samples import read_samples
+from edgeslm.quantize.sample_weights import sample_weights
 from edgeslm.quantize.schemes import Scheme, find_scheme
 
 DYNAMIC_GROUP = "32"
@@ -49,7 +50,8 @@ def quantize(
             graph, named = calibrate(graph, parameter_of, plan.choices, calibration)
             parameter_of |= named
         elif calibration is not None:
-            moments = input_moments(graph, parameter_of, read_samples(calibration.path))
+            samples = read_samples(calibration.path)
+            moments = input_moments(graph, parameter_of, samples, sample_weights(samples, calibration, model))
         notes = compress_weights(graph, parameter_of, plan.choices, moments)
         save_ir(graph, out, options)
         saved = read_ir(out)

@@ -103,6 +103,8 @@ def _padded(graph: Graph, rows: int, extra: int) -> tuple[int, Any]:
     amounts = np.zeros((len(shape), 2), dtype=np.int32)
     amounts[-1, 1] = extra
     name = f"{graph.name(rows)}/padded"
+    if any(graph.name(tensor) == name for tensor in range(len(graph.subgraph.tensors))):
+        name += f"/{shape[-1] + extra}"  # filled up to blocks of several sizes: quantizers go by name
     output = graph.add_tensor(name, [*shape[:-1], shape[-1] + extra])
     return output, graph.make(
         "PAD", [rows, graph.add_constant(f"{name}/amounts", amounts)], [output], schema().PadOptionsT()
