@@ -146,6 +146,16 @@ class StageAnswer(_Answer):
     cached: bool
 
 
+class FigureAnswer(_Answer):
+    """What was predicted of a plan that limits had found, and what was measured of it."""
+
+    name: str  # size, ram, latency, instructions, fidelity
+    predicted: float
+    measured: float | None
+    limit: float | None
+    plus_minus: float | None
+
+
 class BuildAnswer(_Answer):
     """`edgeslm build --json`, and the report file beside the bundle."""
 
@@ -166,6 +176,7 @@ class BuildAnswer(_Answer):
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     stages: list[StageAnswer]
+    figures: list[FigureAnswer] = []  # builds with limits only
 
 
 class Found(_Answer):
@@ -339,6 +350,7 @@ def build_answer(report: BuildReport) -> BuildAnswer:
         warnings=plan.warnings,
         notes=report.checkpoint.notes,
         stages=[StageAnswer(**vars(stage)) for stage in report.stages],
+        figures=[FigureAnswer(**vars(figure)) for figure in report.figures],
     )
 
 

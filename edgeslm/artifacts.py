@@ -154,6 +154,8 @@ class Samples:
 
     `arrays` is an .npz whose keys are "0/input_ids", "0/attention_mask", "1/input_ids", …: shape (1, tokens),
     not padded. `described` says for the report what they are ("32 built-in texts", the user's file and digest).
+    Behind the `count` samples that somebody wrote may be `made` ones: they tell what directions activations have, and
+    nothing of their range.
     """
 
     root: Path = field(compare=False)
@@ -162,6 +164,7 @@ class Samples:
     count: int
     arrays: str = "samples.npz"
     truncated: int = 0  # texts cut to the maximum length
+    made: int = 0
 
     @property
     def path(self) -> Path:
@@ -365,6 +368,17 @@ class Bundle:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What a search predicted of the plan it chose, and what was measured of it; `limit` as it was asked for."""
+
+    name: str  # size, ram, latency, instructions, fidelity
+    predicted: float
+    measured: float | None = None
+    limit: float | None = None
+    plus_minus: float | None = None  # of the prediction
+
+
+@dataclass(frozen=True)
 class BuildReport:
     """What `build` answers with."""
 
@@ -375,3 +389,4 @@ class BuildReport:
     fidelity: Fidelity
     stages: tuple[StageRecord, ...]
     below_gate: bool
+    figures: tuple[Figure, ...] = ()  # of a plan that limits had found

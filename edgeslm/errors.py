@@ -3,6 +3,7 @@
 EdgeslmError(message, hint)
 ├ ConfigError           2   a wrong flag value, a wrong file
 │ ├ TargetError             no such target, or a target file with mistakes (all of them)
+│ ├ ProfileError            a target profile with mistakes (all of them), or of another core
 │ ├ CheckpointError         no such model, or one that is not what it says
 │ └ TextsError              calibration or scoring texts that cannot be used
 ├ UnsupportedError      3   edgeslm or a backend cannot do this, and says what would help
@@ -52,6 +53,10 @@ class ConfigError(EdgeslmError):
 
 
 class TargetError(ConfigError):
+    pass
+
+
+class ProfileError(ConfigError):
     pass
 
 

@@ -31,8 +31,11 @@ from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.formats.operator_layers import OperatorLayers
+from edgeslm.limits import NO_LIMITS, Limits
 from edgeslm.planning import decide, find_converter, plan_budget
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.plan import TensorPlan
+from edgeslm.quantize.plan_file import read_plan
+from edgeslm.quantize.schemes import plan_scheme
 from edgeslm.stages.language import LanguageStages
 from edgeslm.stages.language_plan import decide_language, find_kv_cache
 from edgeslm.target import Target, load_target
@@ -41,6 +44,8 @@ from edgeslm.versions import tool_versions
 # What builds for microcontrollers is imported where they are: it takes as long as all the rest.
 if TYPE_CHECKING:
     from edgeslm.backends.cortexm.budget import FirmwareBudget
+    from edgeslm.stages.firmware import FirmwareStages
+    from edgeslm.stages.firmware_encoder import EncoderStages
 
 Announce = Callable[[str, bool], contextlib.AbstractContextManager[None]]
 """Called as announce(stage, cached) around every stage: how a command line shows progress."""
@@ -65,6 +70,10 @@ class BuildRequest:
     converter: str | None = None
     context: int | None = None
     kv_cache: str | None = None
+    plan: Path | TensorPlan | None = None
+    """In the place of scheme and backend: a plan file, or what a search found."""
+    limits: Limits = NO_LIMITS
+    """Carried out by edgeslm.search, which finds a plan for them."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,11 @@ class Decision:
     calibration: texts.Texts | None
     scoring: texts.Texts | None  # None for a plain module, which is scored on random inputs
     budget: FirmwareBudget | None = None  # of a microcontroller alone
+    min_fidelity: float | None = None  # in the place of the scheme's own gate
 
     @property
     def memory(self) -> Budget:
-        return plan_budget(self.target, self.plan) if self.budget is None else self.budget.summary
+        return plan_budget(self.target, self.checkpoint, self.plan) if self.budget is None else self.budget.summary
 
     @property
     def language_texts(self) -> tuple[texts.Texts, texts.Texts]:
@@ -117,15 +127,20 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
         calibration = scoring = None
     else:
         calibration, scoring = _texts(request)
+    given = _given(request, target, checkpoint)
     asked = (request.scheme, request.backend, find_converter(request.converter))
-    decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
+    least = request.min_fidelity if request.min_fidelity is not None or given is None else given.min_fidelity
+    decision = functools.partial(
+        Decision, target, checkpoint, calibration=calibration, scoring=scoring, min_fidelity=least
+    )
     if target.is_firmware and checkpoint.decoder is None and checkpoint.tokenizer is not None:
         from edgeslm.stages.firmware_encoder_plan import decide_encoder
         from edgeslm.stages.firmware_plan import chosen_scheme
 
-        chosen_scheme(target, *asked)  # what is wrong with the flags is said before the export
+        if given is None:
+            chosen_scheme(target, *asked)  # what is wrong with the flags is said before the export
         onnx = export_stage(cache or StageCache(cache_folder(), _silent), checkpoint, lengths[-1:])
-        found = decide_encoder(target, checkpoint, onnx, *asked)
+        found = decide_encoder(target, checkpoint, onnx, *asked, given)
         return decision(plan=found.plan, budget=found.budget)
     if target.is_firmware:
         from edgeslm.stages.firmware_plan import decide_firmware
@@ -135,13 +150,26 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
         keep = None
         if cache is not None:
             keep = functools.partial(_keep_budget, cache)
-        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked, keep)
+        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked, given, keep)
         return decision(plan=found.plan, budget=found.budget)
     missing = missing_backends(asked[-1])
     if checkpoint.decoder is None:
-        return decision(plan=decide(target, checkpoint, lengths, missing, *asked))
+        return decision(plan=decide(target, checkpoint, lengths, missing, *asked, given))
     kv_cache = find_kv_cache(request.kv_cache)
-    return decision(plan=decide_language(target, checkpoint, lengths[0], kv_cache, missing, *asked))
+    return decision(plan=decide_language(target, checkpoint, lengths[0], kv_cache, missing, *asked, given))
+
+
+def _given(request: BuildRequest, target: Target, checkpoint: Checkpoint) -> TensorPlan | None:
+    """The plan that was decided beforehand. Raises ConfigError where flags or the file contradict each other."""
+    if request.plan is None:
+        return None
+    flags = {"--scheme": request.scheme, "--backend": request.backend}
+    clashing = [flag for flag, value in flags.items() if value is not None]
+    if clashing:
+        raise ConfigError(
+            f"--plan and {' and '.join(clashing)} exclude each other", "the plan says what each tensor is stored as"
+        )
+    return request.plan if isinstance(request.plan, TensorPlan) else read_plan(request.plan, target, checkpoint)
 
 
 def _net_options(request: BuildRequest) -> dict[str, object]:
@@ -154,6 +182,7 @@ def _net_options(request: BuildRequest) -> dict[str, object]:
         "--eval": request.eval,
         "--min-fidelity": request.min_fidelity,
         "--vendor-wheels": request.vendor_wheels,
+        "--plan": request.plan,
     }
 
 
@@ -195,41 +224,51 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, not fidelity.passed)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a plan came to, built and scored, whatever its gates say."""
+
+    decision: Decision
+    compiled: CompiledModel
+    fidelity: Fidelity
+
+
+def measure(request: BuildRequest, announce: Announce) -> Measured:
+    """What `build` would find, by the same stages; no bundle is written."""
+    cache = StageCache(cache_folder(), announce)
+    decision = plan(request, cache)
+    if decision.checkpoint.net is not None:
+        raise UnsupportedError(f"{decision.checkpoint.name} came quantized: there is nothing to choose")
+    if decision.target.is_firmware and decision.checkpoint.decoder is None:
+        return Measured(decision, *_score_firmware_encoder(decision, cache)[2:])
+    if decision.target.is_firmware:
+        return Measured(decision, *_score_firmware(decision, cache)[1:])
+    if decision.checkpoint.decoder is not None:
+        return Measured(decision, *_score_language(decision, cache))
+    return Measured(decision, *_score_encoder(decision, cache)[3:])
+
+
 Made = tuple[Bundle, CompiledModel, Fidelity]
 
 
 def _build_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    stages = Stages(cache, decision)
-    onnx = stages.export()
-    lowered = stages.lower(onnx)
-    compiled = stages.quantize(lowered, onnx)
-    fidelity = stages.score(compiled, lowered.bytes, onnx, request.min_fidelity)
+    stages, onnx, lowered, compiled, fidelity = _score_encoder(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     layers = stages.layers(compiled, lowered, onnx)
     return _bundle_linux(request, decision, announce, onnx, compiled, fidelity, layers), compiled, fidelity
 
 
 def _build_language(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    calibration, scoring = decision.language_texts
-    stages = LanguageStages(cache, decision.checkpoint, decision.plan, calibration, scoring)
-    compiled = stages.quantize()
-    fidelity = stages.score(compiled, request.min_fidelity)
+    compiled, fidelity = _score_language(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     return _bundle_linux(request, decision, announce, None, compiled, fidelity, None), compiled, fidelity
 
 
 def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    from edgeslm.backends.cortexm.host import find_host_compiler
     from edgeslm.bundle.firmware import write_firmware_bundle
-    from edgeslm.firmware.toolchain import find_compiler
-    from edgeslm.stages.firmware import FirmwareStages
 
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
-    find_compiler()  # what is missing is said at once, not after the score
-    find_host_compiler()
-    stages = FirmwareStages(cache, checkpoint, decided, *decision.language_texts, target)
-    compiled = stages.quantize()
-    fidelity = stages.score(compiled, request.min_fidelity)
+    stages, compiled, fidelity = _score_firmware(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     flags = {"below_gate": not fidelity.passed, "force": request.force}
     built = stages.image(compiled)
@@ -241,20 +280,10 @@ def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache
 
 
 def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    from edgeslm.backends.cortexm.host import find_host_compiler
     from edgeslm.bundle.firmware import write_firmware_bundle
-    from edgeslm.firmware.toolchain import find_compiler
-    from edgeslm.stages.firmware_encoder import EncoderStages
 
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
-    find_compiler()
-    find_host_compiler()
-    common = Stages(cache, decision)
-    onnx = common.export()
-    stages = EncoderStages(cache, checkpoint, decided, onnx, target)
-    compiled = stages.quantize()
-    runs = stages.open_engine, stages.runner_key
-    fidelity = common.score(compiled, 4 * checkpoint.elements, onnx, request.min_fidelity, *runs)
+    stages, onnx, compiled, fidelity = _score_firmware_encoder(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     flags = {"below_gate": not fidelity.passed, "force": request.force}
     built = stages.image(compiled)
@@ -265,15 +294,62 @@ def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: St
     return bundle, compiled, fidelity
 
 
-def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+def _score_encoder(
+    decision: Decision, cache: StageCache
+) -> tuple[Stages, OnnxModel, LoweredModel, CompiledModel, Fidelity]:
+    stages = Stages(cache, decision)
+    onnx = stages.export()
+    lowered = stages.lower(onnx)
+    compiled = stages.quantize(lowered, onnx)
+    fidelity = stages.score(compiled, lowered.bytes, onnx, decision.min_fidelity)
+    return stages, onnx, lowered, compiled, fidelity
+
+
+def _score_language(decision: Decision, cache: StageCache) -> tuple[CompiledModel, Fidelity]:
+    stages = LanguageStages(cache, decision.checkpoint, decision.plan, *decision.language_texts)
+    compiled = stages.quantize()
+    return compiled, stages.score(compiled, decision.min_fidelity)
+
+
+def _score_firmware(decision: Decision, cache: StageCache) -> tuple[FirmwareStages, CompiledModel, Fidelity]:
+    from edgeslm.stages.firmware import FirmwareStages
+
+    _require_compilers()
+    stages = FirmwareStages(cache, decision.checkpoint, decision.plan, *decision.language_texts, decision.target)
+    compiled = stages.quantize()
+    return stages, compiled, stages.score(compiled, decision.min_fidelity)
+
+
+def _score_firmware_encoder(
+    decision: Decision, cache: StageCache
+) -> tuple[EncoderStages, OnnxModel, CompiledModel, Fidelity]:
+    from edgeslm.stages.firmware_encoder import EncoderStages
+
+    _require_compilers()
+    common = Stages(cache, decision)
+    onnx = common.export()
+    stages = EncoderStages(cache, decision.checkpoint, decision.plan, onnx, decision.target)
+    compiled = stages.quantize()
+    runs = stages.open_engine, stages.runner_key
+    floats = 4 * decision.checkpoint.elements
+    return stages, onnx, compiled, common.score(compiled, floats, onnx, decision.min_fidelity, *runs)
+
+
+def _require_compilers() -> None:
+    """What is missing is said at once, not after the score."""
     from edgeslm.backends.cortexm.host import find_host_compiler
-    from edgeslm.bundle.firmware import write_firmware_bundle
     from edgeslm.firmware.toolchain import find_compiler
+
+    find_compiler()
+    find_host_compiler()
+
+
+def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    from edgeslm.bundle.firmware import write_firmware_bundle
     from edgeslm.stages.firmware_net import NetStages
 
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
-    find_compiler()
-    find_host_compiler()
+    _require_compilers()
     stages = NetStages(cache, checkpoint, decided, target)
     compiled = stages.generate()
     fidelity = stages.score(compiled)
@@ -342,7 +418,7 @@ class Stages:
     def quantize(self, lowered: LoweredModel, onnx: OnnxModel) -> CompiledModel:
         decided = self.decision.plan
         name = decided.backend
-        calibration = self._calibration(onnx) if find_scheme(decided.scheme).needs_calibration else None
+        calibration = self.calibration(onnx) if plan_scheme(decided).needs_calibration else None
         key = [
             lowered.digest,
             decided.digest,
@@ -381,14 +457,14 @@ class Stages:
         scores = self.cache.stage(
             "score", key, score.Scores, lambda _: score.score_model(compiled, onnx, scoring, reference, open_engine)
         )
-        scheme = find_scheme(self.decision.plan.scheme)
+        scheme = plan_scheme(self.decision.plan)
         fidelity = gates.judge(scores, scheme, compiled.bytes, float_bytes, self.decision.checkpoint, min_fidelity)
         if fidelity.passed or open_engine is not None:
             return fidelity
         worst = load_backend(compiled.backend).weight_errors(compiled, onnx)
         return dataclasses.replace(fidelity, worst_tensors=tuple(worst[: gates.WORST_TENSORS]))
 
-    def _calibration(self, onnx: OnnxModel) -> Samples:
+    def calibration(self, onnx: OnnxModel) -> Samples:
         return self._samples("calibration", self.decision.calibration, onnx)
 
     def _samples(self, use: str, chosen: texts.Texts | None, onnx: OnnxModel) -> Samples:
@@ -402,7 +478,10 @@ class Stages:
                 use, key, Samples, lambda out: example_samples(checkpoint, samples.EXAMPLES, seed, out)
             )
         key = [checkpoint.digest, chosen.digest, onnx.lengths, code_digest("fidelity", "formats")]
-        return self.cache.stage(use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out))
+        made = use == "calibration"
+        return self.cache.stage(
+            use, key, Samples, lambda out: samples.tokenize_texts(checkpoint, onnx, chosen, out, calibrating=made)
+        )
 
     def _reference(self, scoring: Samples) -> Samples:
         from edgeslm.export.reference import reference_outputs

@@ -15,6 +15,8 @@ from edgeslm.deploy import DeployAnswer
 from edgeslm.flash.run import Flashed
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.report import ProbeAnswer, ProbeReport
+from edgeslm.search.report import SearchReport
+from edgeslm.sweep.run import SweepReport
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
 
@@ -29,6 +31,8 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "probe": ProbeReport,
     "probe-several": ProbeAnswer,
     "compare": CompareAnswer,
+    "search": SearchReport,
+    "sweep": SweepReport,
     "doctor": answers.DoctorAnswer,
     "deploy": DeployAnswer,
     "flash": Flashed,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.decoder import Decoder
 from edgeslm.formats.operator_layers import OperatorLayers
+from edgeslm.quantize.sensitivity import Choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,11 @@ class Backend(Protocol):
     def operator_layers(self, compiled: CompiledModel, lowered: LoweredModel, model: OnnxModel) -> OperatorLayers:
         """The compiled model's operators, and which of the checkpoint's layers each computes."""
 
+    def round_values(
+        self, weights: NDArray[np.float32], choice: Choice, moments: NDArray[Any] | None
+    ) -> NDArray[np.float32]:
+        """What [out, in] is computed with once it is stored as chosen."""
+
     def write_language(
         self,
         decoder: Decoder,
@@ -66,6 +72,13 @@ class Backend(Protocol):
 
 def load_backend(name: str) -> Backend:
     return cast(Backend, importlib.import_module(MODULES[name]))
+
+
+def round_values(
+    backend: str, weights: NDArray[np.float32], choice: Choice, moments: NDArray[Any] | None
+) -> NDArray[np.float32]:
+    """As `backend` rounds them; our own kernels have the integers of LiteRT."""
+    return load_backend(backend if backend in MODULES else "tflite").round_values(weights, choice, moments)
 
 
 def missing_backends(converter: Converter | None = None) -> dict[str, str | None]:

@@ -10,7 +10,22 @@ from typing import NoReturn
 import click
 
 from edgeslm import __version__
-from edgeslm.cli import build, compare, deploy, doctor, flash, inspect, monitor, plan, probe, run, serve, targets
+from edgeslm.cli import (
+    build,
+    compare,
+    deploy,
+    doctor,
+    flash,
+    inspect,
+    monitor,
+    plan,
+    probe,
+    run,
+    search,
+    serve,
+    sweep,
+    targets,
+)
 from edgeslm.errors import EdgeslmError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -36,6 +51,8 @@ for command in (
     targets.targets,
     plan.plan,
     build.build,
+    search.search,
+    sweep.sweep,
     inspect.inspect,
     run.run,
     serve.serve,

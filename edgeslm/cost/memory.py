@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from edgeslm.cost.measured import RESIDENT, Resident
 from edgeslm.errors import DoesNotFitError
@@ -45,6 +46,18 @@ def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int, 
         available=max(0, target.memory.ram_kib * 1024 - SYSTEM_RESERVE_MIB * MIB),
         storage=weight_bytes,
         storage_available=target.memory.storage_kib * 1024,
+        cache=cache_bytes,
+    )
+
+
+def mixed_budget(target: Target, backend: str, parts: Mapping[str, int], cache_bytes: int = 0) -> Budget:
+    """The budget of a model of several precisions: `parts` are bytes of its file by the scheme that stores them so."""
+    facts = {scheme: resident_facts(backend, target.cpu.arch, scheme) for scheme in parts}
+    whole = memory_budget(target, backend, max(parts, key=lambda scheme: parts[scheme]), sum(parts.values()))
+    return replace(
+        whole,
+        expansion=round(sum(max(0.0, facts[scheme].factor - 1) * size for scheme, size in parts.items())),
+        runtime=round(max(fact.constant_mib for fact in facts.values()) * MIB),
         cache=cache_bytes,
     )
 

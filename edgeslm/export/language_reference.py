@@ -154,6 +154,12 @@ def _watched(
     return {weight: value / total for weight, value in found.items()}, same
 
 
+def written_texts(checkpoint: Checkpoint) -> list[dict[str, NDArray[np.int32]]]:
+    """`tokens` int32 [T] of the texts that the model writes itself."""
+    with _loaded(checkpoint) as model:
+        return [{"tokens": text.numpy().astype(np.int32)} for text in _written(model, checkpoint)]
+
+
 def _written(model: Any, checkpoint: Checkpoint) -> list[torch.Tensor]:
     """Texts sampled from the model, seeded; from its first token, or from random ones where it has none."""
     import torch

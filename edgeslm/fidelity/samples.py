@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeslm.artifacts import Checkpoint, OnnxModel, Samples
 from edgeslm.digest import file_digest
 from edgeslm.errors import InternalError, TextsError
+from edgeslm.fidelity.made_texts import make_samples
 from edgeslm.fidelity.texts import Texts
 from edgeslm.formats.samples import write_samples
 
@@ -21,11 +22,14 @@ EXAMPLES = 32
 """How many random inputs score (and calibrate) a plain module, which takes no text."""
 
 
-def tokenize_texts(checkpoint: Checkpoint, onnx: OnnxModel, texts: Texts, out: Path) -> Samples:
+def tokenize_texts(
+    checkpoint: Checkpoint, onnx: OnnxModel, texts: Texts, out: Path, *, calibrating: bool = False
+) -> Samples:
     """One sample a text: int32 arrays (1, tokens) for exactly the graph's inputs.
 
     Texts beyond the longest length bucket are cut, counted, and `described` says so. For a fill-mask model the
-    middle word piece of every text is replaced by the mask token: an unmasked text would ask it nothing.
+    middle word piece of every text is replaced by the mask token: an unmasked text would ask it nothing. For
+    `calibrating`, samples that are made from the texts' words follow (made_texts.py).
 
     Raises TextsError for a text that the tokenizer makes nothing of.
     """
@@ -48,14 +52,18 @@ def tokenize_texts(checkpoint: Checkpoint, onnx: OnnxModel, texts: Texts, out: P
             raise TextsError(f"{texts.where}, line {number}: the tokenizer makes no token of it", "leave the line out")
         truncated += bool(encoding.overflowing)
         samples.append(_sample(encoding, onnx, mask_id))
+    made: list[dict[str, NDArray[Any]]] = []
+    if calibrating and mask_id is None:
+        special = frozenset(number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special)
+        made = make_samples(samples, tokenizer.get_vocab(), special, limit)
     path = out / "samples.npz"
-    write_samples(path, samples)
+    write_samples(path, [*samples, *made])
     notes = [texts.described]
     if truncated:
         notes.append(f"{truncated} cut to {limit} tokens")
     if mask_id is not None:
         notes.append("one word piece masked in each")
-    return Samples(out, file_digest(path), ", ".join(notes), len(samples), path.name, truncated)
+    return Samples(out, file_digest(path), ", ".join(notes), len(samples), path.name, truncated, len(made))
 
 
 def _sample(encoding: Encoding, onnx: OnnxModel, mask_id: int | None) -> dict[str, NDArray[Any]]:

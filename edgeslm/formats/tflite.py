@@ -113,6 +113,20 @@ def write_tflite_streamed(model: Any, contents: Sequence[NDArray[Any]], path: Pa
                 out.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
+def packed_size(model: Any, sizes: Sequence[int]) -> int:
+    """Bytes of the file that write_tflite_streamed would write, for contents of these sizes."""
+    import flatbuffers
+
+    for buffer, size in zip(model.buffers, sizes, strict=True):
+        if size:
+            buffer.offset, buffer.size = ALIGNMENT, size
+    end = len(_packed(model, flatbuffers.Builder(2**16)))
+    for size in sizes:
+        if size:
+            end = _aligned(end) + size
+    return end
+
+
 def _place_contents(packed: bytearray, sizes: Sequence[int]) -> None:
     """Write into a packed model where each buffer's content lies behind it."""
     table = schema().Model.GetRootAs(packed, 0)

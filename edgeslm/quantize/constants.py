@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.artifacts import TensorChoice
 from edgeslm.ir.graph import Constant, Graph, Node, Storage
 from edgeslm.ir.nodes import Embedding, Linear
 from edgeslm.quantize.plan import BITS
-from edgeslm.quantize.symmetric import round_matrix
+from edgeslm.quantize.symmetric import round_values
 
 
 def plan_constants(graph: Graph, choices: Mapping[str, TensorChoice]) -> Graph:
@@ -35,17 +34,7 @@ def stored_values(constant: Constant, moments: NDArray[Any] | None = None) -> ND
     values, storage = constant.read(), constant.storage
     if storage is None or storage.precision == "fp32":
         return values
-    if storage.precision == "fp16":
-        return values.astype(np.float16).astype(np.float32)
-    columns = values.shape[1]
-    group = storage.group if storage.precision == "int4" else None
-    missing = -columns % group if group else 0
-    full = np.pad(values, ((0, 0), (0, missing)))
-    known = None if moments is None else np.pad(moments, (0, missing))  # what fills a block is given nothing
-    rounded = round_matrix(full, BITS[storage.precision], group, known)
-    scales = np.repeat(rounded.scales, group or 1, axis=1)
-    made: NDArray[Any] = (rounded.codes * scales).astype(np.float32)[:, :columns]
-    return made
+    return round_values(values, (storage.precision, storage.group), moments)
 
 
 def _matrix(node: Node) -> tuple[int, ...]:

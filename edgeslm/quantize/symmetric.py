@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeslm.artifacts import Precision
 from edgeslm.quantize import feedback
+from edgeslm.quantize.plan import BITS
 
 Floats = NDArray[np.float32]
 LARGEST = {8: 127, 4: 7}
+LEAST = {8: -127, 4: -8}
+"""int4 has one more step below zero than above, so that blocks whose outermost weight is negative have finer steps."""
 SHARES = np.linspace(1.0, 0.7, 16, dtype=np.float32)
 """Shares of a block's largest weight that the search tries as its range: cutting it off makes the steps finer."""
 DAMPING = 0.02  # of the feedback's factor
@@ -37,10 +41,25 @@ def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray
     if moments is None:
         blocks = weights.reshape(-1, group)
         found = search_scales(blocks, bits)
-        codes = np.clip(np.rint(blocks / found), -LARGEST[bits], LARGEST[bits]).astype(np.int8)
+        codes = np.clip(np.rint(blocks / found), LEAST[bits], LARGEST[bits]).astype(np.int8)
         return Rounded(codes.reshape(weights.shape), found.reshape(len(weights), -1))
     importance = np.diagonal(moments).astype(np.float32)
     return round_with_feedback(weights, importance, feedback.feedback_factor(moments, DAMPING), bits, group=group)
+
+
+def round_values(weights: Floats, choice: tuple[Precision, int | None], moments: NDArray[Any] | None = None) -> Floats:
+    """What is computed with for a choice of precision and group: as `round_matrix`, blocks filled with zeros."""
+    precision, group = choice
+    if precision == "fp32":
+        return weights
+    if precision == "fp16":
+        return weights.astype(np.float16).astype(np.float32)
+    group = group if precision == "int4" else None
+    missing = -weights.shape[1] % group if group else 0
+    known = None if moments is None or group is None else np.pad(moments, (0, missing))  # a filling is given nothing
+    rounded = round_matrix(np.pad(weights, ((0, 0), (0, missing))), BITS[precision], group, known)
+    values: Floats = (rounded.codes * np.repeat(rounded.scales, group or 1, axis=1)).astype(np.float32)
+    return values[:, : weights.shape[1]]
 
 
 def round_with_feedback(
@@ -77,23 +96,30 @@ class _SymmetricGrid:
             self.scales.append(search_scales(block, self.bits, self.importance[start : start + block.shape[1]]))
 
     def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
-        top = LARGEST[self.bits]
-        codes = np.clip(np.rint(column / self.scales[-1]), -top, top)
+        codes = np.clip(np.rint(column / self.scales[-1]), LEAST[self.bits], LARGEST[self.bits])
         return codes, codes * self.scales[-1]
 
 
 def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | None = None) -> Floats:
-    """[out, 1]: the scale of each row, a float16, with the least squared error weighted by column."""
-    top = LARGEST[bits]
-    peak = np.maximum(np.abs(block).max(axis=1, keepdims=True), np.float32(1e-7))
+    """[out, 1]: the scale of each row, a float16, with the least squared error weighted by column.
+
+    Each share of the range gives codes, and these the scale that fits them best by least squares, which is tried too.
+    """
+    least, top = LEAST[bits], LARGEST[bits]
+    weight = np.ones(block.shape[1], np.float32) if importance is None else importance
+    peak = np.maximum(block.max(axis=1, keepdims=True) / top, block.min(axis=1, keepdims=True) / least)
+    best = scale = _half(np.maximum(peak, np.float32(1e-8)))
     best_error = np.full((len(block), 1), np.inf, dtype=np.float32)
-    best = np.zeros_like(best_error)
     for share in SHARES:
-        scale = _half(peak * share / top)
-        wrong = np.square(np.clip(np.rint(block / scale), -top, top) * scale - block)
-        error = (wrong if importance is None else wrong * importance).sum(axis=1, keepdims=True)
-        better = error < best_error
-        best, best_error = np.where(better, scale, best), np.where(better, error, best_error)
+        scale = _half(np.maximum(peak * share, np.float32(1e-8)))
+        for _ in range(2):
+            codes = np.clip(np.rint(block / scale), least, top)
+            error = np.square(codes * scale - block) @ weight[:, None]
+            better = error < best_error
+            best, best_error = np.where(better, scale, best), np.where(better, error, best_error)
+            squares = (codes * codes) @ weight[:, None]
+            fitted = (codes * block) @ weight[:, None] / np.where(squares > 0, squares, np.float32(1))
+            scale = _half(np.where(fitted > 0, fitted, scale))
     return best
 
 

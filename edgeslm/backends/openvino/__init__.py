@@ -10,13 +10,14 @@ from edgeslm.backends.openvino.installed import missing
 from edgeslm.backends.openvino.layers import operator_layers
 from edgeslm.backends.openvino.lower import lower
 from edgeslm.backends.openvino.quantize import quantize
+from edgeslm.backends.openvino.rounded_values import round_values
 from edgeslm.backends.openvino.weight_errors import weight_errors
 from edgeslm.decoder import Decoder
 
 if TYPE_CHECKING:
     from edgeslm.backends import GraphOf, MomentsOf, WeightsOf
 
-__all__ = ["lower", "missing", "operator_layers", "quantize", "weight_errors", "write_language"]
+__all__ = ["lower", "missing", "operator_layers", "quantize", "round_values", "weight_errors", "write_language"]
 
 
 def write_language(

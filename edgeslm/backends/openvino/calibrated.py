@@ -34,7 +34,7 @@ def calibrate(
     Also returns the name of the operation that now gives each weight -> checkpoint parameter.
     """
     nncf = import_nncf()
-    samples = read_samples(calibration.path)
+    samples = read_samples(calibration.path)[: calibration.count]
     uses = _uses(model, parameter_of)
     ignored = sorted(
         {name for (name, _), parameter in uses.items() if choices[parameter].precision in {"fp32", "fp16"}}

@@ -21,9 +21,13 @@ BYTES_AT_ONCE = 1 << 29  # of moments held while the samples run: a BERT-base ne
 
 
 def input_moments(
-    model: openvino.Model, weights: Mapping[str, Any], samples: Sequence[Mapping[str, NDArray[Any]]]
+    model: openvino.Model,
+    weights: Mapping[str, Any],
+    samples: Sequence[Mapping[str, NDArray[Any]]],
+    counts: Sequence[float] | None = None,
 ) -> dict[str, Moments]:
-    """Name of a weight -> xᵀx [columns, columns], summed over all rows x that its MatMul reads.
+    """Name of a weight -> xᵀx [columns, columns], summed over all rows x that its MatMul reads. `counts`: how much the
+    rows of each sample count, 1 unless given.
 
     `weights`: the constants to look at; those that no MatMul has as its second factor are left out.
     """
@@ -42,11 +46,11 @@ def input_moments(
     batch: list[Source] = []
     for source in sources.values():
         if batch and sum(8 * width * width for _, width, _ in [*batch, source]) > BYTES_AT_ONCE:
-            _add_moments(found, model, batch, samples)
+            _add_moments(found, model, batch, samples, counts)
             batch = []
         batch.append(source)
     if batch:
-        _add_moments(found, model, batch, samples)
+        _add_moments(found, model, batch, samples, counts)
     return found
 
 
@@ -55,6 +59,7 @@ def _add_moments(
     model: openvino.Model,
     sources: Sequence[Source],
     samples: Sequence[Mapping[str, NDArray[Any]]],
+    counts: Sequence[float] | None,
 ) -> None:
     openvino = import_openvino()
     probe = openvino.Model([left for left, _, _ in sources], model.get_parameters())
@@ -66,12 +71,13 @@ def _add_moments(
     for number, sample in enumerate(samples, start=1):
         results = request.infer(dict(sample))
         for place, (_, width, _) in enumerate(sources):
-            waiting[place].append(np.array(results[place], dtype=np.float32).reshape(-1, width))
+            rows = np.array(results[place], dtype=np.float32).reshape(-1, width)
+            waiting[place].append(rows if counts is None else rows * np.float32(counts[number - 1] ** 0.5))
         if number % SAMPLES_AT_ONCE == 0 or number == len(samples):
-            for place, rows in enumerate(waiting):
-                block = np.concatenate(rows)
+            for place, blocks in enumerate(waiting):
+                block = np.concatenate(blocks)
                 sums[place] += block.T @ block
-                rows.clear()
+                blocks.clear()
     for place, (_, _, names) in enumerate(sources):
         for name in names:  # a weight that several layers share sees the inputs of all of them
             found[name] = found[name] + sums[place] if name in found else sums[place]

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import edgeslm.backends.tflite.lower  # noqa: F401  # first: imported later, the folder took the function's name
 from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.backends.tflite import environment
 from edgeslm.decoder import Decoder
 from edgeslm.formats.operator_layers import OperatorLayers
+from edgeslm.quantize.sensitivity import Choice
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgeslm.backends import GraphOf, MomentsOf, WeightsOf
 
-__all__ = ["environment", "lower", "missing", "operator_layers", "quantize", "weight_errors", "write_language"]
+__all__ = [
+    "environment",
+    "lower",
+    "missing",
+    "operator_layers",
+    "quantize",
+    "round_values",
+    "weight_errors",
+    "write_language",
+]
 
 PACKAGES = ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")
 
@@ -56,6 +69,13 @@ def operator_layers(compiled: CompiledModel, lowered: LoweredModel, model: OnnxM
     from edgeslm.backends.tflite.layers import operator_layers as carry_out
 
     return carry_out(compiled, lowered, model)
+
+
+def round_values(weights: NDArray[np.float32], choice: Choice, moments: NDArray[Any] | None) -> NDArray[np.float32]:
+    """What [out, in] is computed with once it is stored as chosen; `moments` [in, in] feed errors of int4 back."""
+    from edgeslm.quantize.symmetric import round_values as carry_out
+
+    return carry_out(weights, choice, moments)
 
 
 def write_language(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel
 from edgeslm.backends.operator_layers import ConvertedOperator, ExportedLayers, is_matrix, name_layers
+from edgeslm.backends.tflite.evening import EVENED
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.half import HALF
 from edgeslm.backends.tflite.linear import PADDED
@@ -14,7 +15,7 @@ from edgeslm.backends.tflite.smoothing import SMOOTHED
 from edgeslm.formats.operator_layers import OperatorLayers
 from edgeslm.formats.tflite import read_tflite
 
-CHANGED = (SMOOTHED, PADDED, HALF)
+CHANGED = (SMOOTHED, EVENED, PADDED, HALF)
 """What the name of a weight ends with after it was changed, in any order."""
 EXPANDS = "DEQUANTIZE"
 """What stands between a weight of another type and the operator that uses it."""

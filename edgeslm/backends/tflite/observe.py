@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,20 +22,34 @@ ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
+class Counted:
+    """A sample, how much its rows count in moments, and whether their size tells anything."""
+
+    sample: Sample
+    weight: float = 1.0
+    ranges: bool = True
+
+
+@dataclass(frozen=True)
 class Inputs:
     """The rows x that a weight [out, in] is multiplied with."""
 
-    moments: Floats  # xᵀx summed, [in, in]
+    moments: Floats  # xᵀx summed by the samples' weights, [in, in]
     low: Floats  # least and largest x of each column, [in]
     high: Floats
     examples: Floats  # a few of the rows, [n, in]
-    rows: int  # how many there were
+    rows: float  # how many there were, by the same weights
 
     @property
     def peaks(self) -> Floats:
         """Largest |x| of each column, [in]."""
         largest: Floats = np.maximum(np.abs(self.low), np.abs(self.high))
         return largest
+
+    @property
+    def width(self) -> float:
+        """max x - min x over all rows, zero among them: what one scale for all of them has to span."""
+        return max(float(self.high.max()), 0.0) - min(float(self.low.min()), 0.0)
 
     @property
     def spread(self) -> float:
@@ -51,9 +64,25 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a layer makes: least and largest number of each column, [out]."""
+
+    low: Floats
+    high: Floats
+
+    @property
+    def width(self) -> float:
+        """max y - min y, zero among them: what one scale for all columns has to span."""
+        return max(float(self.high.max()), 0.0) - min(float(self.low.min()), 0.0)
+
+    def joined(self, other: Made) -> Made:
+        return Made(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+@dataclass(frozen=True)
 class Observed:
     inputs: dict[int, Inputs]  # by the weight's buffer; layers that share a weight count together
-    ranges: list[tuple[float, float, float, float]]  # (in min, in max, out min, out max) of each layer, in their order
+    made: list[Made]  # by each layer, in their order
 
 
 def linear_operators(graph: Graph) -> list[Any]:
@@ -65,7 +94,7 @@ def linear_operators(graph: Graph) -> list[Any]:
     ]
 
 
-def observe(model: Any, signatures: Mapping[int, str], samples: Sequence[Sample]) -> Observed:
+def observe(model: Any, signatures: Mapping[int, str], samples: Sequence[Counted]) -> Observed:
     """Run every sample, padded to its length bucket, and look at the rows that are not padding."""
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]  # the package has no types
 
@@ -73,8 +102,9 @@ def observe(model: Any, signatures: Mapping[int, str], samples: Sequence[Sample]
     # One thread: sums must not depend on how many there are.
     interpreter = Interpreter(model_content=bytes(packed), num_threads=1)
     gathered: dict[int, _Gathered] = {}
-    ranges: list[tuple[float, float, float, float]] = []
-    for sample in samples:
+    made: list[Made] = []
+    for counted in samples:
+        sample = counted.sample
         length = max((array.shape[1] for array in sample.values() if array.ndim > 1), default=0)
         bucket = min((known for known in signatures if known >= length), default=max(signatures))
         padded = {name: _padded(array, bucket) for name, array in sample.items()}
@@ -83,13 +113,15 @@ def observe(model: Any, signatures: Mapping[int, str], samples: Sequence[Sample]
         layers = probes[signatures[bucket]]
         for layer in layers:
             if layer.first:
-                gathered.setdefault(layer.slot, _Gathered()).add(rows[layer.inward])
-        ranges = _widened(ranges, [(rows[layer.inward], rows[layer.outward]) for layer in layers])
+                gathered.setdefault(layer.slot, _Gathered()).add(rows[layer.inward], counted)
+        if counted.ranges:
+            now = [Made(rows[layer.outward].min(axis=0), rows[layer.outward].max(axis=0)) for layer in layers]
+            made = [one.joined(other) for one, other in zip(made, now, strict=True)] if made else now
     slots: dict[int, dict[int, None]] = {}
     for layer in next(iter(probes.values())):
         slots.setdefault(layer.weight, {})[layer.slot] = None
     inputs = {slot: rows.inputs() for slot, rows in gathered.items()}
-    return Observed({weight: _joined([inputs[slot] for slot in read]) for weight, read in slots.items()}, ranges)
+    return Observed({weight: _joined([inputs[slot] for slot in read]) for weight, read in slots.items()}, made)
 
 
 @dataclass(frozen=True)
@@ -139,43 +171,40 @@ class _Gathered:
 
     def __init__(self) -> None:
         self.waiting: list[Floats] = []
-        self.done: Inputs | None = None
+        self.moments: Floats | None = None
+        self.rows = 0.0
+        self.low: Floats | None = None
+        self.high: Floats | None = None
         self.examples: list[Floats] = []
 
-    def add(self, rows: Floats) -> None:
-        self.waiting.append(rows)
-        if sum(map(len, self.examples)) < MOST_EXAMPLES:
-            self.examples.append(rows[:EXAMPLES_EACH])
+    def add(self, rows: Floats, counted: Counted) -> None:
+        self.waiting.append(rows * np.float32(counted.weight**0.5))
+        self.rows += counted.weight * len(rows)
+        if counted.ranges:
+            low, high = rows.min(axis=0), rows.max(axis=0)
+            self.low = low if self.low is None else np.minimum(self.low, low)
+            self.high = high if self.high is None else np.maximum(self.high, high)
+            if sum(map(len, self.examples)) < MOST_EXAMPLES:
+                self.examples.append(rows[:EXAMPLES_EACH])
         if sum(map(len, self.waiting)) >= ROWS_AT_ONCE:
             self._multiply()
 
     def inputs(self) -> Inputs:
         self._multiply()
-        assert self.done is not None
-        return dataclasses.replace(self.done, examples=np.concatenate(self.examples))
+        assert self.moments is not None
+        assert self.low is not None
+        assert self.high is not None
+        return Inputs(self.moments, self.low, self.high, np.concatenate(self.examples), self.rows)
 
     def _multiply(self) -> None:
         if self.waiting:
             rows = np.concatenate(self.waiting)
             self.waiting = []
-            now = Inputs(rows.T @ rows, rows.min(axis=0), rows.max(axis=0), rows[:0], len(rows))
-            self.done = now if self.done is None else self.done.joined(now)
+            self.moments = rows.T @ rows if self.moments is None else self.moments + rows.T @ rows
 
 
 def _joined(inputs: list[Inputs]) -> Inputs:
     return functools.reduce(Inputs.joined, inputs)
-
-
-def _widened(
-    known: list[tuple[float, float, float, float]], seen: list[tuple[Floats, Floats]]
-) -> list[tuple[float, float, float, float]]:
-    """Ranges of each layer's input and output with those of another sample."""
-    now = [(float(x.min()), float(x.max()), float(y.min()), float(y.max())) for x, y in seen]
-    if not known:
-        return now
-    return [
-        (min(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3])) for a, b in zip(known, now, strict=True)
-    ]
 
 
 def _rows(values: NDArray[Any], bucket: int, length: int) -> Floats:

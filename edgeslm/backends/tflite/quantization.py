@@ -12,6 +12,7 @@ from edgeslm.backends.tflite.half import halve
 from edgeslm.backends.tflite.linear import pad_inner
 from edgeslm.backends.tflite.lowering import FILE, signature_names
 from edgeslm.backends.tflite.merge import share_buffers
+from edgeslm.backends.tflite.observe import Counted
 from edgeslm.backends.tflite.recipe import run_recipe
 from edgeslm.backends.tflite.seen import Seen
 from edgeslm.backends.tflite.stored import find_stored, require_as_planned
@@ -22,17 +23,24 @@ from edgeslm.errors import InternalError
 from edgeslm.formats.quiet import quiet_output
 from edgeslm.formats.samples import read_samples
 from edgeslm.formats.tflite import pack_tflite, parse_tflite, read_tflite, write_tflite
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.sample_weights import sample_weights
+from edgeslm.quantize.schemes import plan_scheme
 
 
 def quantize(
     lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
 ) -> CompiledModel:
     """Raises InternalError where a weight is not stored as planned."""
-    scheme = find_scheme(plan.scheme)
+    scheme = plan_scheme(plan)
     if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration samples")
     samples = read_samples(calibration.path) if calibration else []
+    weights = sample_weights(samples, calibration, model) if calibration else []
+    written = calibration.count if calibration else 0
+    counted = [
+        Counted(sample, weight, number < written)
+        for number, (sample, weight) in enumerate(zip(samples, weights, strict=True))
+    ]
     floats = read_tflite(lowered.root / lowered.files[0])
     tensors = dict(lowered.tensors)
     shapes = _shapes(floats, tensors)
@@ -41,8 +49,9 @@ def quantize(
 
     # On one thread sums end the same on every machine, and OpenBLAS' threads do not wait for each other on a busy one.
     with quiet_output(cache_folder() / "logs" / "tflite-quantize.log"), threadpool_limits(1, user_api="blas"):
-        seen = Seen.of(floats, signatures, samples, treat(floats, plan, tensors))
+        seen = Seen.of(floats, signatures, counted, treat(floats, plan, tensors))
         tensors |= seen.smooth(floats, tensors, treat(floats, plan, tensors), scheme)
+        tensors |= seen.even(floats, tensors, treat(floats, plan, tensors))
         treatments = treat(floats, plan, tensors)
         notes = {treatment.parameter: treatment.note for treatment in treatments if treatment.parameter}
         notes |= _pad(floats, treatments, tensors)

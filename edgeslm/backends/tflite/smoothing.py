@@ -18,21 +18,24 @@ from edgeslm.backends.tflite.observe import Inputs, linear_operators
 from edgeslm.formats.tflite import schema
 from edgeslm.quantize.symmetric import Floats, rounding_error
 
-STRENGTHS = (0.3, 0.5, 0.7)  # how much of an outlier moves into the weights, as an exponent
+STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # how much of an outlier moves into the weights, as an exponent
 WORTH = 0.7  # smooth where the error falls below this share of what it was
 SMOOTHED = "/smoothed"
 Kept = tuple[int, int | None]  # bits and block length of a weight
 
 
-def find_factors(model: Any, observed: Mapping[int, Inputs], kept: Mapping[int, Kept]) -> dict[int, Floats]:
-    """Weight's buffer -> s [in], for the weights whose layers are worth it. `kept`: the weights that are rounded."""
+def find_factors(
+    model: Any, observed: Mapping[int, Inputs], kept: Mapping[int, Kept], *, static: bool = False
+) -> dict[int, Floats]:
+    """Weight's buffer -> s [in], for the weights whose layers are worth it. `kept`: the weights that are rounded.
+    `static`: one scale for the activations of all texts, not one for each row."""
     graph = Graph(model)
     factors: dict[int, Floats] = {}
     for buffers in _components(graph):
         if not all(buffer in kept and buffer in observed for buffer in buffers):
             continue
         weights = {buffer: _weight(model, graph, buffer) for buffer in buffers}
-        found = _best_factors(weights, {buffer: observed[buffer] for buffer in buffers}, kept)
+        found = _best_factors(weights, {buffer: observed[buffer] for buffer in buffers}, kept, static)
         if found is not None:
             factors |= dict.fromkeys(buffers, found)
     return factors
@@ -93,26 +96,30 @@ def _weight(model: Any, graph: Graph, buffer: int) -> Array:
 
 
 def _best_factors(
-    weights: Mapping[int, Array], observed: Mapping[int, Inputs], kept: Mapping[int, Kept]
+    weights: Mapping[int, Array], observed: Mapping[int, Inputs], kept: Mapping[int, Kept], static: bool
 ) -> Floats | None:
     peaks = np.max([inputs.peaks for inputs in observed.values()], axis=0)
     columns = np.max([np.abs(values).max(axis=0) for values in weights.values()], axis=0)
     if float(peaks.max()) == 0.0:
         return None
-    before = best = _total_error(weights, observed, kept, np.ones_like(peaks))
+    before = best = _total_error(weights, observed, kept, np.ones_like(peaks), static)
     chosen: NDArray[np.float32] | None = None
     for strength in STRENGTHS:
         factor = np.maximum(peaks, peaks.max() * 1e-4) ** strength
         factor /= np.maximum(columns, columns.max() * 1e-4) ** (1 - strength)
         factor = (factor / np.exp(np.log(factor).mean())).astype(np.float32)
-        error = _total_error(weights, observed, kept, factor)
+        error = _total_error(weights, observed, kept, factor, static)
         if error < min(best, WORTH * before):
             best, chosen = error, factor
     return chosen
 
 
 def _total_error(
-    weights: Mapping[int, Array], observed: Mapping[int, Inputs], kept: Mapping[int, Kept], factor: Floats
+    weights: Mapping[int, Array],
+    observed: Mapping[int, Inputs],
+    kept: Mapping[int, Kept],
+    factor: Floats,
+    static: bool,
 ) -> float:
     """Rounding errors of weights and of activations in what the layers make, summed and squared."""
     total = 0.0
@@ -121,6 +128,7 @@ def _total_error(
         inputs = smoothed[id(observed[buffer])]
         scaled = values * factor
         total += rounding_error(scaled, np.diagonal(inputs.moments), *kept[buffer])
-        # A row's 255 steps span its range; each entry is off by a twelfth of a step, squared.
-        total += inputs.spread / 255**2 / 12 * float(np.square(scaled).sum())
+        # A row's 255 steps span its range, or that of all rows; each entry is off by a twelfth of a step, squared.
+        spread = inputs.width**2 * inputs.rows if static else inputs.spread
+        total += spread / 255**2 / 12 * float(np.square(scaled).sum())
     return total

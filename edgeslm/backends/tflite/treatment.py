@@ -8,10 +8,11 @@ from typing import Any
 
 from edgeslm.artifacts import Precision, QuantPlan, TensorChoice
 from edgeslm.backends.tflite.graph import Graph
-from edgeslm.quantize.schemes import Activations, Scheme, find_scheme
+from edgeslm.quantize.schemes import Activations, Scheme, plan_scheme
 
 WEIGHT_INPUT = {"FULLY_CONNECTED": 1, "EMBEDDING_LOOKUP": 1, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1}
 """Operators whose weights are quantized, and which of their inputs those are."""
+BLOCKWISE = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
 BLOCKS = (32, 64, 128, 256)  # weights to a scale that the runtime has kernels for
 FEWEST_ROWS = 16
 """A table of fewer rows (token types: 2) is a few kB and in every token's sum: rounding it costs, and gains nothing."""
@@ -34,7 +35,7 @@ class Treatment:
 
 def treat(model: Any, plan: QuantPlan, tensors: Mapping[str, str]) -> list[Treatment]:
     """One treatment for every operator with a constant float weight, in the order of the graphs."""
-    scheme = find_scheme(plan.scheme)
+    scheme = plan_scheme(plan)
     treatments = []
     for position in range(len(model.subgraphs)):
         graph = Graph(model, position)
@@ -75,9 +76,23 @@ def _possible(choice: TensorChoice, kind: str, shape: tuple[int, ...]) -> tuple[
         return "fp32", None, f"a table of {shape[0]} rows: rounding it gains nothing"
     if elements < FEWEST_ELEMENTS:
         return "fp32", None, f"{elements} elements: rounding them gains nothing"
-    if choice.precision == "int4" and kind != "FULLY_CONNECTED":
-        return "int8", None, f"{kind} has int8 kernels only"
+    if choice.precision == "int4" and (kind not in BLOCKWISE or choice.group is None):
+        return "int8", None, f"{kind} has int8 kernels only" if choice.group else "int8: int4 is stored in blocks"
     if choice.group is not None and choice.group not in BLOCKS:
         group = min(BLOCKS, key=lambda block: abs(block - choice.group))  # type: ignore[operator]  # not None here
-        return choice.precision, group, f"blocks of {group}: the runtime has none of {choice.group}"
-    return choice.precision, choice.group, ""
+        return _whole(
+            choice.precision, group, f"blocks of {group}: the runtime has none of {choice.group}", kind, shape
+        )
+    return _whole(choice.precision, choice.group, "", kind, shape)
+
+
+def _whole(
+    precision: Precision, group: int | None, note: str, kind: str, shape: tuple[int, ...]
+) -> tuple[Precision, int | None, str]:
+    """A looked-up row is not padded: its blocks are the widest that fill it, at most of `group`."""
+    if group is None or kind != "EMBEDDING_LOOKUP" or shape[1] % group == 0:
+        return precision, group, note
+    fitting = [block for block in BLOCKS if block < group and shape[1] % block == 0]
+    if not fitting:
+        return "int8", None, f"int8: a row of {shape[1]} has no whole blocks"
+    return precision, max(fitting), f"blocks of {max(fitting)}: a row of {shape[1]} has no whole ones of {group}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.artifacts import CompiledModel, OnnxModel, Precision
+from edgeslm.backends.tflite.evening import EVENED
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.smoothing import SMOOTHED
 from edgeslm.errors import InternalError
@@ -36,6 +37,8 @@ def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, 
             continue
         graph, tensor = graph_of[stored.tensor]
         values = expand(graph, tensor)
+        if EVENED in stored.tensor:
+            values = unevened(graph, tensor, values)
         if SMOOTHED in stored.tensor:
             values = unsmooth(graph, tensor, values)
         errors.append((stored.parameter, _relative_error(index.values(stored.parameter), values)))
@@ -86,6 +89,19 @@ def unsmooth(graph: Graph, weight: int, values: Floats) -> Floats:
     restored = values.copy()
     restored[:, : shares.size] *= shares
     return restored
+
+
+def unevened(graph: Graph, constant: int, values: Floats) -> Floats:
+    """A weight or a bias without the factors that multiply what its layer makes, found in the MUL behind it."""
+    layer = next(operator for operator in graph.operators if constant in map(int, operator.inputs))
+    result = int(layer.outputs[0])
+    readers = graph.readers()
+    while (behind := readers[result][0]) is not None and graph.kind(behind) in ("QUANTIZE", "DEQUANTIZE"):
+        result = int(behind.outputs[0])
+    shares = None if behind is None or graph.kind(behind) != "MUL" else graph.constant(int(behind.inputs[1]))
+    if shares is None:
+        raise InternalError(f"{graph.name(constant)} was evened, but nothing multiplies what its layer makes")
+    return values * shares.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def unpack(graph: Graph, tensor: int) -> NDArray[Any]:
