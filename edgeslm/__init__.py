@@ -18,6 +18,7 @@ __all__ = [
     "Decision",
     "EdgeslmError",
     "Inspection",
+    "Limits",
     "Model",
     "ProbeReport",
     "Target",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from edgeslm.bundle.inspect import Inspection
     from edgeslm.device import Model
     from edgeslm.errors import EdgeslmError
+    from edgeslm.limits import Limits
     from edgeslm.pipeline import BuildRequest, Decision
     from edgeslm.probe.report import ProbeReport
     from edgeslm.target import Target, list_targets, load_target
@@ -54,6 +56,7 @@ _HOMES = {
     "Decision": "edgeslm.pipeline",
     "EdgeslmError": "edgeslm.errors",
     "Inspection": "edgeslm.bundle.inspect",
+    "Limits": "edgeslm.limits",
     "Model": "edgeslm.device",
     "ProbeReport": "edgeslm.probe.report",
     "Target": "edgeslm.target",

@@ -170,6 +170,14 @@ class OtherModelAnswer(_Answer):
     kept_float: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+class FigureAnswer(_Answer):
+    """What was predicted of a plan that limits had found, and what was measured of it."""
+
+    name: str  # size, ram, latency, instructions, fidelity
+    predicted: float
+    measured: float | None
+    limit: float | None
+    plus_minus: float | None
 
 
 class BuildAnswer(_Answer):
@@ -193,6 +201,7 @@ class BuildAnswer(_Answer):
     notes: tuple[str, ...]
     stages: list[StageAnswer]
     others: list[OtherModelAnswer] = []
+    figures: list[FigureAnswer] = []  # builds with limits only
 
 
 class Found(_Answer):
@@ -383,6 +392,7 @@ def build_answer(report: BuildReport) -> BuildAnswer:
             )
             for other in report.others
         ],
+        figures=[FigureAnswer(**vars(figure)) for figure in report.figures],
     )
 
 

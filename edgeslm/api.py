@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edgeslm import pipeline
 from edgeslm.artifacts import BuildReport
 from edgeslm.bundle.inspect import Inspection, inspect_bundle
+from edgeslm.limits import NO_LIMITS, Limits
 from edgeslm.pipeline import Announce, BuildRequest, Decision
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.compare import compare as compare_reports
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.run import ProbeRequest, probe
 from edgeslm.probe.settings import ProbeSettings
+from edgeslm.quantize.plan import TensorPlan
 from edgeslm.report import write_report
 
 
 @contextlib.contextmanager
 def _silent(stage: str, cached: bool) -> Iterator[None]:
     yield
+
+
+def _untold(line: str) -> None:
+    pass
 
 
 def plan(
@@ -37,6 +44,8 @@ def plan(
     eval: str | Path | None = None,
     min_fidelity: float | None = None,
     litert_aar: Sequence[str | Path] = (),
+    plan: str | Path | TensorPlan | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Decision:
     """What `build` would do with the same arguments, and why. Does nothing.
 
@@ -55,7 +64,13 @@ def plan(
         eval=_path(eval),
         min_fidelity=min_fidelity,
         litert_aar=tuple(map(Path, litert_aar)),
+        plan=plan if isinstance(plan, TensorPlan) else _path(plan),
+        limits=limits,
     )
+    if limits.asked:
+        from edgeslm.search.run import planned
+
+        request = planned(request, _silent)
     return pipeline.plan(request)
 
 
@@ -72,19 +87,22 @@ def build(
     calibration: str | Path | None = None,
     eval: str | Path | None = None,
     min_fidelity: float | None = None,
+    plan: str | Path | TensorPlan | None = None,
+    limits: Limits = NO_LIMITS,
     allow_below_gate: bool = False,
     force: bool = False,
     vendor_wheels: bool = False,
     litert_aar: Sequence[str | Path] = (),
     out: str | Path = ".",
     announce: Announce = _silent,
+    tell: Callable[[str], None] = _untold,
 ) -> BuildReport:
     """Build the bundle in folder `out`, and its parity report beside it (MODEL-TARGET-SCHEME.report.json).
 
     Several schemes make several models in one bundle, for Android alone; so does `litert_aar` mean Android: LiteRT's
     library files, to be put into ours.
 
-    `announce(stage, cached)` returns a context that surrounds each stage.
+    `announce(stage, cached)` returns a context that surrounds each stage, `tell` is given lines of progress.
     """
     request = BuildRequest(
         target,
@@ -98,13 +116,22 @@ def build(
         calibration=_path(calibration),
         eval=_path(eval),
         min_fidelity=min_fidelity,
+        plan=plan if isinstance(plan, TensorPlan) else _path(plan),
+        limits=limits,
         allow_below_gate=allow_below_gate,
         force=force,
         vendor_wheels=vendor_wheels,
         litert_aar=tuple(map(Path, litert_aar)),
         out=Path(out),
     )
+    outcome = None
+    if limits.asked:
+        from edgeslm.search.run import chosen, figures
+
+        request, outcome = chosen(request, announce, tell)
     report = pipeline.build(request, announce)
+    if outcome is not None:
+        report = dataclasses.replace(report, figures=figures(outcome))
     write_report(report)
     return report
 

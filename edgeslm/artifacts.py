@@ -379,6 +379,17 @@ class Bundle:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What a search predicted of the plan it chose, and what was measured of it; `limit` as it was asked for."""
+
+    name: str  # size, ram, latency, instructions, fidelity
+    predicted: float
+    measured: float | None = None
+    limit: float | None = None
+    plus_minus: float | None = None  # of the prediction
+
+
+@dataclass(frozen=True)
 class BuildReport:
     """What `build` answers with."""
 
@@ -390,3 +401,4 @@ class BuildReport:
     stages: tuple[StageRecord, ...]
     below_gate: bool
     others: tuple[BuiltModel, ...] = ()  # of an Android bundle of several schemes: all but the first
+    figures: tuple[Figure, ...] = ()  # of a plan that limits had found

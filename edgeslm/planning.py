@@ -8,12 +8,12 @@ from typing import get_args
 
 from edgeslm.artifacts import Checkpoint, Converter, QuantPlan
 from edgeslm.cost.fastest import fastest_scheme
-from edgeslm.cost.memory import Budget, memory_budget, require_fit
+from edgeslm.cost.memory import Budget, memory_budget, mixed_budget, require_fit
 from edgeslm.cost.speed import compare_backends, speed_warnings
 from edgeslm.digest import json_digest
 from edgeslm.errors import ConfigError, MissingToolError, UnsupportedError
-from edgeslm.quantize.plan import choose_precisions, stored_bytes
-from edgeslm.quantize.schemes import SCHEMES, Scheme, find_scheme
+from edgeslm.quantize.plan import TensorPlan, bytes_by_scheme, choose_precisions, stored_bytes
+from edgeslm.quantize.schemes import MIXED, SCHEMES, Scheme, find_scheme
 from edgeslm.target import Target, list_targets
 
 DEFAULT_SCHEME = "int8"
@@ -21,6 +21,7 @@ BACKENDS = ("tflite", "openvino")
 ANDROID_BACKEND = "tflite"
 CONVERTERS: tuple[Converter, ...] = get_args(Converter)
 DEFAULT_CONVERTER: Converter = "edgeslm"
+WHAT_FITS_MIXED = "store more of its tensors in fewer bits: limits such as --max-size find such a plan"
 WHY_CONVERTER = (
     "as fast and as small as with onnx2tf, lowered in a fifth of its time and a third of its memory (measured)"
 )
@@ -34,28 +35,42 @@ def decide(
     scheme: str | None = None,
     backend: str | None = None,
     converter: Converter | None = None,
+    given: TensorPlan | None = None,
 ) -> QuantPlan:
     """The plan for this checkpoint on this target.
 
     `missing` says for each backend what keeps it from being used here, with the converter asked for, None where
-    nothing does. Raises ConfigError, UnsupportedError, UnsupportedSchemeError, MissingToolError, DoesNotFitError.
+    nothing does. `given` takes the place of `scheme` and `backend`.
+
+    Raises ConfigError, UnsupportedError, UnsupportedSchemeError, MissingToolError, DoesNotFitError.
     """
-    chosen_scheme, why_scheme = choose_scheme(target, scheme, tuple(SCHEMES))
+    chosen_scheme, why_scheme = choose_scheme(target, scheme, tuple(SCHEMES), given=given)
     reasons = [f"scheme {chosen_scheme.name} ({chosen_scheme.title}): {why_scheme}"]
+    backend = backend if given is None else given.backend
     if converter and backend not in (None, "tflite"):
         raise ConfigError(f"--converter {converter} is the tflite backend's", f"leave it out with --backend {backend}")
-    chosen_backend, why, warnings = _choose_backend(target, chosen_scheme, missing, "tflite" if converter else backend)
+    judged = SCHEMES[chosen_scheme.linear] if chosen_scheme.name == MIXED else chosen_scheme
+    chosen_backend, why, warnings = _choose_backend(target, judged, missing, "tflite" if converter else backend)
     reasons += why
     chosen_converter = (converter or DEFAULT_CONVERTER) if chosen_backend == "tflite" else None
     if chosen_converter:
         reasons.append(f"converter {chosen_converter}: {'as asked' if converter else WHY_CONVERTER}")
-    choices = choose_precisions(checkpoint.parameters, chosen_scheme)
+    choices = choose_precisions(checkpoint.parameters, chosen_scheme) if given is None else dict(given.choices)
     weight_bytes = sum(stored_bytes(p, choices[p.name]) for p in checkpoint.parameters)
-    budget = memory_budget(target, chosen_backend, chosen_scheme.name, weight_bytes)
-    require_fit(checkpoint.name, target, budget, _what_would_fit(checkpoint, target, chosen_backend, chosen_scheme))
+    if chosen_scheme.name == MIXED:
+        budget = mixed_budget(target, chosen_backend, bytes_by_scheme(checkpoint.parameters, choices))
+    else:
+        budget = memory_budget(target, chosen_backend, chosen_scheme.name, weight_bytes)
+    smaller = (
+        WHAT_FITS_MIXED
+        if chosen_scheme.name == MIXED
+        else _what_would_fit(checkpoint, target, chosen_backend, chosen_scheme)
+    )
+    require_fit(checkpoint.name, target, budget, smaller)
     reasons.append(
         f"memory: {_mb(budget.resident)} resident of {_mb(budget.available)} free on {target.title} "
-        f"(measured for {chosen_backend} {chosen_scheme.name} on {target.cpu.arch})"
+        f"({'from what was ' if chosen_scheme.name == MIXED else ''}measured for {chosen_backend} "
+        f"{'by precision' if chosen_scheme.name == MIXED else chosen_scheme.name} on {target.cpu.arch})"
     )
     plan = QuantPlan(
         target=target.name,
@@ -73,10 +88,12 @@ def decide(
 
 
 def choose_scheme(
-    target: Target, asked: str | None, names: Sequence[str], *, decodes: bool = False
+    target: Target, asked: str | None, names: Sequence[str], *, decodes: bool = False, given: TensorPlan | None = None
 ) -> tuple[Scheme, str]:
     """The scheme, and why. In an app the CPU that runs it fastest decides; `names` are those there are, and `decodes`
-    is for language models."""
+    is for language models. `given` takes the place of what is asked for."""
+    if given is not None:
+        return given.found_scheme, given.origin
     if asked is not None:
         return find_scheme(asked), "as asked"
     if target.is_android:
@@ -115,7 +132,16 @@ def find_converter(name: str | None) -> Converter | None:
     return name
 
 
-def plan_budget(target: Target, plan: QuantPlan) -> Budget:
+def why_scheme(target: Target, asked: str | None, given: TensorPlan | None) -> str:
+    if given is not None:
+        return given.origin
+    return "as asked" if asked else f"the default for {target.title}"
+
+
+def plan_budget(target: Target, checkpoint: Checkpoint, plan: QuantPlan) -> Budget:
+    if plan.scheme == MIXED:
+        parts = bytes_by_scheme(checkpoint.parameters, plan.choices)
+        return mixed_budget(target, plan.backend, parts, plan.cache_bytes)
     return memory_budget(target, plan.backend, plan.scheme, plan.weight_bytes, plan.cache_bytes)
 
 

@@ -16,6 +16,8 @@ from edgeslm.flash.run import Flashed
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.report import ProbeAnswer, ProbeReport
 from edgeslm.probe.target_profile import ProfileTargetAnswer
+from edgeslm.search.report import SearchReport
+from edgeslm.sweep.run import SweepReport
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
 
@@ -31,6 +33,8 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "probe-several": ProbeAnswer,
     "compare": CompareAnswer,
     "profile-target": ProfileTargetAnswer,
+    "search": SearchReport,
+    "sweep": SweepReport,
     "doctor": answers.DoctorAnswer,
     "deploy": DeployAnswer,
     "flash": Flashed,

@@ -19,7 +19,7 @@ from edgeslm.cache import StageCache, cache_folder
 from edgeslm.export.language_reference import written_texts
 from edgeslm.export.tensor_losses import LossMeter
 from edgeslm.formats.samples import read_samples
-from edgeslm.pipeline import BuildRequest, Stages, plan
+from edgeslm.pipeline import BuildRequest, encoder_stages, plan
 from edgeslm.quantize.choices import allowed_choices
 from edgeslm.stages.sensitivity import ROWS, sensitivity_stage
 
@@ -37,7 +37,7 @@ def main() -> int:
     language = checkpoint.decoder is not None
     calibration = None
     if not language:
-        stages = Stages(cache, decision)
+        stages = encoder_stages(cache, decision)
         calibration = stages.calibration_samples(stages.export())
     allowed = {one.name: allowed_choices(one, arguments.backend, language=language) for one in checkpoint.parameters}
     choices = {name: [one for one in found if one[0] != "fp16"] for name, found in allowed.items() if len(found) > 1}

@@ -22,7 +22,9 @@ from edgeslm.cli import (
     probe,
     profile_target,
     run,
+    search,
     serve,
+    sweep,
     targets,
 )
 from edgeslm.errors import EdgeslmError
@@ -50,6 +52,8 @@ for command in (
     targets.targets,
     plan.plan,
     build.build,
+    search.search,
+    sweep.sweep,
     inspect.inspect,
     run.run,
     serve.serve,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeslm.cli.console import announce_stage, megabytes, note, print_json, print_table, warn
-from edgeslm.cli.request import chosen_model, request_options
+from edgeslm.cli.request import chosen_model, request_options, take_limits
 
 if TYPE_CHECKING:
     from edgeslm.answers import BuildAnswer, FidelityAnswer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @request_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None, **flags: object) -> None:
+def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None, **flags: Any) -> None:
     """Build a bundle for a device and report how faithful it is.
 
     Exit status 7 and no bundle when a fidelity gate is missed.
@@ -26,8 +26,8 @@ def build(as_json: bool, eval_: Path | None, model: str | None, demo: str | None
     from edgeslm.answers import build_answer
     from edgeslm.report import report_path
 
-    chosen = chosen_model(model, demo)
-    report = api.build(model=chosen, eval=eval_, announce=announce_stage, **flags)  # type: ignore[arg-type]  # click checked the types
+    chosen, limits = chosen_model(model, demo), take_limits(flags)
+    report = api.build(model=chosen, eval=eval_, limits=limits, announce=announce_stage, tell=note, **flags)
     for warning in (*report.plan.warnings, *(one for other in report.others for one in other.plan.warnings)):
         warn(warning)
     if report.below_gate:
@@ -84,6 +84,7 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool,
         click.echo(f"\nAnd as {other.scheme} ({megabytes(other.model_bytes)})")
         _print_scores(other.fidelity, agreed)
         _print_gates(other.fidelity)
+    _print_figures(answer)
     click.echo()
     print_table(
         None,
@@ -116,6 +117,25 @@ def _print_gates(fidelity: FidelityAnswer) -> None:
         ],
         right={1, 2},
     )
+def _print_figures(answer: BuildAnswer) -> None:
+    """What was predicted of the plan that limits had found, and what was measured."""
+    from edgeslm.limits import amount
+
+    if not answer.figures:
+        return
+    rows = [
+        [
+            one.name,
+            "" if one.limit is None else f"{'≥' if one.name == 'fidelity' else '≤'} {amount(one.name, one.limit)}",
+            amount(one.name, one.predicted)
+            + ("" if one.plus_minus is None else f" ± {amount(one.name, one.plus_minus)}"),
+            "" if one.measured is None else amount(one.name, one.measured),
+            "" if one.measured is None else f"{100 * (one.measured / one.predicted - 1):+.2f} %",
+        ]
+        for one in answer.figures
+    ]
+    click.echo()
+    print_table(["chosen by", "limit", "predicted", "measured", "gap"], rows, right={4})
 
 
 def _print_scores(fidelity: FidelityAnswer, agreed: str) -> None:

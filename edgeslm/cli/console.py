@@ -21,6 +21,7 @@ STAGE_TITLES = {
     "scoring": "read scoring texts",
     "moments": "see what its layers are given",
     "reference": "run PyTorch for reference",
+    "sensitivity": "see what each tensor loses",
     "quantize": "quantize",
     "generate": "write the C",
     "score": "score against PyTorch",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeslm.cli.console import megabytes, note, print_json, print_table, warn
-from edgeslm.cli.request import chosen_model, request_options
+from edgeslm.cli.console import announce_stage, megabytes, note, print_json, print_table, warn
+from edgeslm.cli.request import chosen_model, request_options, take_limits
 
 if TYPE_CHECKING:
     from edgeslm.backends.cortexm.memory import Buffer
@@ -18,21 +18,50 @@ if TYPE_CHECKING:
 
 @click.command()
 @request_options
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="F",
+    help="Write it as a plan file, to be edited and given back with --plan.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def plan(as_json: bool, eval_: Path | None, model: str | None, demo: str | None, **flags: object) -> None:
-    """Print what `build` would do with the same flags, and why. Does nothing."""
+def plan(
+    as_json: bool, save: Path | None, eval_: Path | None, model: str | None, demo: str | None, **flags: Any
+) -> None:
+    """Print what `build` would do with the same flags, and why. Builds nothing."""
     from edgeslm import pipeline
     from edgeslm.answers import plan_answer
     from edgeslm.pipeline import BuildRequest
 
-    request = BuildRequest(model=chosen_model(model, demo), eval=eval_, **flags)  # type: ignore[arg-type]  # click checked the types
+    limits = take_limits(flags)
+    request = BuildRequest(model=chosen_model(model, demo), eval=eval_, limits=limits, **flags)
+    if limits.asked:
+        from edgeslm.search.run import planned
+
+        request = planned(request, announce_stage)
     decision = pipeline.plan(request)
     for warning in (one for planned in decision.plans for one in planned.warnings):
         warn(warning)
+    if save is not None:
+        _save(decision, save)
     if as_json:
         print_json(plan_answer(decision))
         return
     _print_decision(decision)
+
+
+def _save(decision: Decision, path: Path) -> None:
+    from edgeslm.cache import explain_full_disk
+    from edgeslm.errors import ConfigError
+    from edgeslm.formats.archive import replacing
+    from edgeslm.quantize.plan_file import plan_text
+
+    if decision.checkpoint.net is not None:
+        raise ConfigError(f"{decision.checkpoint.name} came quantized: there is nothing to choose", "leave out --save")
+    text = plan_text(decision.checkpoint, decision.plan, decision.min_fidelity)
+    with explain_full_disk(path.parent), replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    note(f"{path}: edit it and give it back with --plan")
 
 
 def _print_decision(decision: Decision) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+if TYPE_CHECKING:
+    from edgeslm.limits import Limits
+
+OBJECTIVES = ("fidelity", "size", "ram", "latency", "instructions")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -36,6 +40,31 @@ def _complete_demo(context: click.Context, parameter: click.Parameter, incomplet
     from edgeslm.demos import DEMOS
 
     return [CompletionItem(name) for name in DEMOS if name.startswith(incomplete)]
+
+
+def _limit(parse: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
+    """A callback that reads an amount by edgeslm.limits' function of that name."""
+
+    def read(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+        from edgeslm import limits
+
+        return None if value is None else getattr(limits, parse)(value)
+
+    return read
+
+
+def take_limits(flags: dict[str, Any]) -> Limits:
+    """The limits among a command's flags, which are taken out of them."""
+    from edgeslm.limits import Limits
+
+    return Limits(
+        size=flags.pop("max_size"),
+        ram=flags.pop("max_ram"),
+        latency_ms=flags.pop("max_latency"),
+        instructions=flags.pop("max_instructions"),
+        objective=flags.pop("objective"),
+        profile=flags.pop("target_profile"),
+    )
 
 
 def chosen_model(model: str | None, demo: str | None) -> str:
@@ -71,6 +100,8 @@ _OPTIONS = (
     click.option("--scheme", "-s", metavar="S", shell_complete=_complete_scheme, multiple=True,
                  help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target. For "
                  "Android it may be given more than once: a model of each in one bundle."),
+    click.option("--plan", "plan", type=click.Path(path_type=Path), metavar="F",
+                 help="A plan file, as `edgeslm plan --save` writes it: what each tensor is stored as."),
     click.option("--backend", metavar="B", shell_complete=_complete_backend,
                  help="tflite or openvino. Default: the better one on the target."),
     click.option("--converter", metavar="C", shell_complete=_complete_converter,
@@ -90,6 +121,18 @@ _OPTIONS = (
     click.option("--min-fidelity", type=float, metavar="X",
                  help="Least cosine similarity to PyTorch on any text; for language models, perplexity fp32 ÷ built. "
                  "Default: the scheme's gate."),
+    click.option("--max-size", metavar="S", callback=_limit("parse_bytes"),
+                 help="Most bytes of the model's files, as in 14MB: precisions are then chosen tensor by tensor."),
+    click.option("--max-ram", metavar="S", callback=_limit("parse_bytes"),
+                 help="Most resident memory, as in 90MB."),
+    click.option("--max-latency", metavar="T", callback=_limit("parse_milliseconds"),
+                 help="Longest inference, as in 25ms; where a profile of the target was measured."),
+    click.option("--max-instructions", metavar="N", callback=_limit("parse_count"),
+                 help="Most instructions of an inference, or of a token, as in 20M."),
+    click.option("--objective", metavar="O", type=click.Choice(OBJECTIVES),
+                 help="What is best under the limits: fidelity (the default), size, ram, latency or instructions."),
+    click.option("--target-profile", type=click.Path(path_type=Path), metavar="F",
+                 help="What kernels cost on the target, as `edgeslm profile-target` writes it."),
     click.option("--allow-below-gate", is_flag=True,
                  help="Build even if a gate is missed; the bundle is marked so."),
     click.option("--vendor-wheels", is_flag=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeslm.artifacts import Precision, TensorChoice
 from edgeslm.cost.kernels import KernelCall, choice_of
@@ -59,6 +59,16 @@ def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int, 
 def system_reserve_mib(target: Target) -> int:
     """What of the RAM the target's system and its other programs take."""
     return round(ANDROID_RESERVE * target.memory.ram_kib / 1024) if target.is_android else SYSTEM_RESERVE_MIB
+def mixed_budget(target: Target, backend: str, parts: Mapping[str, int], cache_bytes: int = 0) -> Budget:
+    """The budget of a model of several precisions: `parts` are bytes of its file by the scheme that stores them so."""
+    facts = {scheme: resident_facts(backend, target.cpu.arch, scheme) for scheme in parts}
+    whole = memory_budget(target, backend, max(parts, key=lambda scheme: parts[scheme]), sum(parts.values()))
+    return replace(
+        whole,
+        expansion=round(sum(max(0.0, facts[scheme].factor - 1) * size for scheme, size in parts.items())),
+        runtime=round(max(fact.constant_mib for fact in facts.values()) * MIB),
+        cache=cache_bytes,
+    )
 
 
 def resident_facts(backend: str, arch: str, scheme: str) -> Resident:

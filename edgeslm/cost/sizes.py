@@ -60,7 +60,7 @@ def matrix_bytes(
         return _aligned(4 * rows * columns)
     if precision == "fp16":
         return _aligned(2 * rows * columns) + HALF_BYTES * matrix.tensors
-    if precision == "int8" or group is None or "table" in matrix.uses:
+    if precision == "int8" or group is None:
         codes = rows * columns
         return _aligned(codes) + SCALE_AND_ZERO * rows + QUANTIZATION_BYTES
     blocks = -(-columns // group)

@@ -20,12 +20,14 @@ FEWEST_ELEMENTS = 1024
 @dataclass(frozen=True)
 class BackendChoices:
     """The finest first. `tables` are looked up, `matrices` multiplied with; `others` are weights of more dimensions
-    (convolutions). `whole`: a width must be a multiple of the group, since nothing is padded."""
+    (convolutions). `whole`: a matrix is not padded, so groups must divide its width; `whole_tables`: nor is a table.
+    """
 
     matrices: tuple[Choice, ...]
     tables: tuple[Choice, ...]
     others: tuple[Choice, ...] = (("fp32", None),)
     whole: bool = False
+    whole_tables: bool = True
 
 
 _FP32: Choice = ("fp32", None)
@@ -44,17 +46,16 @@ ENCODERS: dict[str, BackendChoices] = {
         (_FP32, _FP16, _INT8, *_int4(32, 64, 128, 256)),
         (_FP32, _INT8),
     ),
-    "openvino": BackendChoices(
-        (_FP32, _FP16, _INT8, *_int4(32, 64, 128)), (_FP32, _FP16, _INT8, *_int4(32, 64, 128)), (_FP32, _FP16)
-    ),
-    "cortexm": BackendChoices((_FP32, _INT8, *_int4(16, 32)), (_FP32, _INT8, *_int4(16, 32))),
+    # A table that is gathered has no blocks there.
+    "openvino": BackendChoices((_FP32, _FP16, _INT8, *_int4(32, 64, 128)), (_FP32, _FP16, _INT8), (_FP32, _FP16)),
+    "cortexm": BackendChoices((_FP32, _INT8, *_int4(16, 32)), (_FP32, _INT8, *_int4(16, 32)), whole_tables=False),
 }
 DECODERS: dict[str, BackendChoices] = {
     "tflite": BackendChoices(
         (_FP32, _INT8, *_int4(32, 64, 128, 256)), (_FP32, _INT8, *_int4(32, 64, 128, 256)), whole=True
     ),
     "openvino": BackendChoices((_FP32, _FP16, _INT8, *_int4(32, 64, 128)), (_FP32, _FP16, _INT8), whole=True),
-    "cortexm": BackendChoices((_FP32, _INT8, *_int4(16, 32)), (_FP32, _INT8, *_int4(16, 32))),
+    "cortexm": BackendChoices((_FP32, _INT8, *_int4(16, 32)), (_FP32, _INT8, *_int4(16, 32)), whole_tables=False),
 }
 """Of language models, whose weights go into the file one at a time."""
 
@@ -69,9 +70,9 @@ def allowed_choices(parameter: Parameter, backend: str, *, language: bool = Fals
         return kinds.others
     if parameter.role == "embedding" and parameter.shape[0] < FEWEST_ROWS:
         return (_FP32,)
-    found = kinds.tables if parameter.role == "embedding" else kinds.matrices
-    columns = parameter.shape[1]
-    return tuple(choice for choice in found if choice[1] is None or not kinds.whole or columns % choice[1] == 0)
+    is_table, columns = parameter.role == "embedding", parameter.shape[1]
+    found, whole = (kinds.tables, kinds.whole_tables) if is_table else (kinds.matrices, kinds.whole)
+    return tuple(choice for choice in found if choice[1] is None or not whole or columns % choice[1] == 0)
 
 
 def stored_together(parameters: Iterable[Parameter], decoder: Decoder | None) -> tuple[tuple[str, ...], ...]:

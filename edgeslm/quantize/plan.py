@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from edgeslm.artifacts import Parameter, Precision, TensorChoice
-from edgeslm.quantize.schemes import Scheme
+from edgeslm.quantize.schemes import MIXED, Scheme, find_scheme, mixed_scheme
 
 BITS: dict[Precision, int] = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4}
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """What each tensor is to be stored as, decided beforehand: by a plan file or by a search. `scheme` is "mixed", or
+    a scheme whose own choices these are; `origin` says in a plan's reasons where they are from."""
+
+    scheme: str
+    backend: str
+    choices: Mapping[str, TensorChoice]
+    origin: str
+    min_fidelity: float | None = None
+
+    @property
+    def found_scheme(self) -> Scheme:
+        return mixed_scheme(self.choices) if self.scheme == MIXED else find_scheme(self.scheme)
 
 
 def choose_precisions(parameters: Iterable[Parameter], scheme: Scheme) -> dict[str, TensorChoice]:
     """A choice for every parameter, keyed by its checkpoint name, in the checkpoint's order."""
     return {parameter.name: _choose(parameter, scheme) for parameter in parameters}
+
+
+def bytes_by_scheme(parameters: Iterable[Parameter], choices: Mapping[str, TensorChoice]) -> dict[str, int]:
+    """Bytes as stored, by the scheme that stores weights so: how much of a mixed plan takes memory as that one does."""
+    found: dict[str, int] = {}
+    for parameter in parameters:
+        choice = choices[parameter.name]
+        found[choice.precision] = found.get(choice.precision, 0) + stored_bytes(parameter, choice)
+    return found
 
 
 def _choose(parameter: Parameter, scheme: Scheme) -> TensorChoice:

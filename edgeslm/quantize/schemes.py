@@ -7,10 +7,11 @@ found on calibration text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgeslm.artifacts import Precision
+from edgeslm.artifacts import Precision, QuantPlan, TensorChoice
 from edgeslm.errors import UnsupportedSchemeError
 
 Activations = Literal["float", "dynamic", "static"]
@@ -86,13 +87,44 @@ SCHEMES: dict[str, Scheme] = {
     )
 }
 
+MIXED = "mixed"
+"""The scheme of a plan whose tensors were chosen one by one, by a search or by a plan file."""
 NOTATIONS: dict[str, str] = {scheme.notation: scheme.name for scheme in SCHEMES.values()}
 
 
 def find_scheme(name: str) -> Scheme:
     """The scheme of that name or notation. Raises UnsupportedSchemeError with the names there are."""
     found = SCHEMES.get(NOTATIONS.get(name, name))
+    if name == MIXED:
+        raise UnsupportedSchemeError(
+            "no scheme says what a mixed plan stores each tensor as",
+            "--plan FILE gives one, and limits have one found: --max-size 14MB",
+        )
     if found is None:
         known = ", ".join(f"{scheme.name} ({scheme.notation})" for scheme in SCHEMES.values())
         raise UnsupportedSchemeError(f"no scheme is named {name!r}", f"known: {known}")
     return found
+
+
+def plan_scheme(plan: QuantPlan) -> Scheme:
+    """The scheme that a plan carries out: see mixed_scheme for those that name none."""
+    return mixed_scheme(plan.choices) if plan.scheme == MIXED else find_scheme(plan.scheme)
+
+
+def mixed_scheme(choices: Mapping[str, TensorChoice]) -> Scheme:
+    """Dynamic activations, and the promises of the coarsest choice; how small it is, the plan itself says."""
+    coarsest = max(choices.values(), key=lambda choice: _COARSER.index(choice.precision), default=None)
+    precision = "fp32" if coarsest is None else coarsest.precision
+    like = SCHEMES[precision]
+    return replace(
+        like,
+        name=MIXED,
+        notation=MIXED,
+        activations="dynamic" if precision in {"int8", "int4"} else "float",
+        group=None if coarsest is None else coarsest.group,
+        size_gate=None,
+        title="precision by tensor",
+    )
+
+
+_COARSER: tuple[Precision, ...] = ("fp32", "int32", "fp16", "int8", "int4")

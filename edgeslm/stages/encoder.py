@@ -13,7 +13,7 @@ from edgeslm.backends import load_backend
 from edgeslm.cache import StageCache, code_digest
 from edgeslm.fidelity import gates, samples, score, texts
 from edgeslm.formats.operator_layers import OperatorLayers
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import plan_scheme
 from edgeslm.versions import tool_versions
 
 
@@ -46,7 +46,7 @@ class Stages:
     def quantize(self, lowered: LoweredModel, onnx: OnnxModel) -> CompiledModel:
         decided = self.plan
         name = decided.backend
-        needed = find_scheme(decided.scheme).needs_calibration
+        needed = plan_scheme(decided).needs_calibration
         calibration = self.calibration_samples(onnx) if needed else None
         key = [
             lowered.digest,
@@ -86,7 +86,7 @@ class Stages:
         scores = self.cache.stage(
             "score", key, score.Scores, lambda _: score.score_model(compiled, onnx, scoring, reference, open_engine)
         )
-        scheme = find_scheme(self.plan.scheme)
+        scheme = plan_scheme(self.plan)
         fidelity = gates.judge(scores, scheme, compiled.bytes, float_bytes, self.checkpoint, min_fidelity)
         if fidelity.passed or open_engine is not None:
             return fidelity

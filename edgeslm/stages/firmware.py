@@ -28,7 +28,7 @@ from edgeslm.firmware.toolchain import find_compiler
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
 from edgeslm.quantize.constants import plan_constants
 from edgeslm.quantize.ranges import static_limit
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import plan_scheme
 from edgeslm.stages.firmware_graph import BACKEND, step_graph
 from edgeslm.stages.firmware_plan import ROOMS, text_bytes_of
 from edgeslm.stages.firmware_turn import find_turn
@@ -60,7 +60,7 @@ class FirmwareStages(LanguageStages):
 
     def quantize(self) -> CompiledModel:
         """The generated C: its weights rounded and packed for this core."""
-        scheme = find_scheme(self.plan.scheme)
+        scheme = plan_scheme(self.plan)
         moments = self._moments() if scheme.linear == "int4" else None
         magnitudes = self._magnitudes() if scheme.activations == "static" else None
         key = [

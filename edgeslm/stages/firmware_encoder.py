@@ -16,6 +16,7 @@ from edgeslm.backends.cortexm.variant import Variant, choose_variant
 from edgeslm.bundle.firmware import Built
 from edgeslm.cache import StageCache, code_digest
 from edgeslm.device.runner import Engine
+from edgeslm.quantize.plan import TensorPlan
 from edgeslm.stages.firmware import image_stage, kernels_key
 from edgeslm.stages.firmware_encoder_plan import ROOMS, EncoderSizes, encoder_graph
 from edgeslm.stages.tokenizer import tokenizer_of
@@ -63,7 +64,8 @@ class EncoderStages:
         return kernels_key(self.variant)
 
     def _write(self, out: Path) -> CompiledModel:
-        sizes = EncoderSizes(self.checkpoint, encoder_graph(self.onnx))
+        given = TensorPlan(self.plan.scheme, self.plan.backend, self.plan.choices, "")
+        sizes = EncoderSizes(self.checkpoint, encoder_graph(self.onnx), given)
         planned = sizes.program(self.variant, self.plan.scheme, sizes.text.tokens)
         text = EncoderText(sizes.table, sizes.text.vocabulary, tokenizer_of(self.checkpoint).after)
         return write_encoder(planned, text, self.checkpoint.name, self.plan, out, self.onnx.digest)

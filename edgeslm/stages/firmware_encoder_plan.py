@@ -23,8 +23,9 @@ from edgeslm.device.token_content import TokenContent
 from edgeslm.errors import EdgeslmError, InternalError
 from edgeslm.firmware.image import STACK_BYTES
 from edgeslm.firmware.qemu import not_run_here
-from edgeslm.planning import with_digest
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.planning import why_scheme, with_digest
+from edgeslm.quantize.plan import TensorPlan
+from edgeslm.quantize.schemes import MIXED, Scheme, find_scheme
 from edgeslm.stages.firmware_graph import BACKEND
 from edgeslm.stages.firmware_plan import (
     ROOMS as FIRMWARE_ROOMS,
@@ -77,19 +78,20 @@ def decide_encoder(
     scheme: str | None = None,
     backend: str | None = None,
     converter: str | None = None,
+    given: TensorPlan | None = None,
 ) -> FirmwarePlan:
     """The plan for this encoder on this microcontroller; nothing is compiled, and no weight read.
 
     Raises UnsupportedError, UnsupportedOpError, UnsupportedSchemeError, DoesNotFitError.
     """
-    chosen = chosen_scheme(target, scheme, backend, converter, SCHEMES)
-    sizes = EncoderSizes(checkpoint, encoder_graph(onnx))
+    chosen = chosen_scheme(target, scheme, backend, converter, SCHEMES) if given is None else given.found_scheme
+    sizes = EncoderSizes(checkpoint, encoder_graph(onnx), given)
     longest = sizes.text.tokens
     budget = sizes.budget(target, chosen.name, longest)
     if not budget.fits:
         require_fit(checkpoint.name, target, budget, _what_would_fit(sizes, target, chosen.name))
     reasons = (
-        f"scheme {chosen.name} ({chosen.title}): " + ("as asked" if scheme else f"the default for {target.title}"),
+        f"scheme {chosen.name} ({chosen.title}): {why_scheme(target, scheme, given)}",
         f"backend {BACKEND}: {target.title} runs no system; the model is compiled to C",
         f"length: one graph for texts of up to {longest} tokens, which does what the tokens there are ask for",
         describe_memory("flash", budget.flash, budget.flash_available),
@@ -99,7 +101,7 @@ def decide_encoder(
         target=target.name,
         backend=BACKEND,
         scheme=chosen.name,
-        choices=firmware_choices(checkpoint, chosen.name),
+        choices=firmware_choices(checkpoint, chosen.name, given),
         reasons=reasons,
         warnings=not_run_here(target),
         lengths=(longest,),
@@ -115,6 +117,10 @@ class EncoderSizes:
 
     checkpoint: Checkpoint
     text: TokenGraph
+    given: TensorPlan | None = None
+
+    def scheme(self, name: str) -> Scheme:
+        return self.given.found_scheme if self.given is not None and name == MIXED else find_scheme(name)
 
     @cached_property
     def table(self) -> bytes:
@@ -126,10 +132,10 @@ class EncoderSizes:
         return sum(len(content.bytes_of(tag)) for tag in UNICODE)
 
     def program(self, variant: Variant, scheme: str, length: int, moments: MomentsOf | None = None) -> PlannedEncoder:
-        tables = find_scheme(scheme).embedding
+        tables = self.scheme(scheme).embedding
         return program_encoder(
             shortened(self.text, length),
-            firmware_choices(self.checkpoint, scheme),
+            firmware_choices(self.checkpoint, scheme, self.given),
             tables,
             variant,
             moments,
@@ -139,7 +145,7 @@ class EncoderSizes:
     def budget(self, target: Target, scheme: str, length: int) -> FirmwareBudget:
         planned = self.program(choose_variant(target.cpu.isa), scheme, length)
         tokenizer = {"tokenizer": len(self.table) - self.unicode_bytes, "unicode tables": self.unicode_bytes}
-        return encoder_budget(target, planned, find_scheme(scheme).linear, tokenizer, STACK_BYTES)
+        return encoder_budget(target, planned, self.scheme(scheme).linear, tokenizer, STACK_BYTES)
 
 
 def shortened(text: TokenGraph, length: int) -> TokenGraph:

@@ -31,6 +31,7 @@ REASONS = {
     "--calibration": "it is quantized already",
     "--eval": "it takes no text; it is held to the bits that its file means",
     "--min-fidelity": "it is held to the bits that its file means, all of them",
+    "--plan": "its tensors are stored as they came",
     "--vendor-wheels": "firmware has no Python packages",
 }
 """Flags of a build that a net has no use for, and why."""

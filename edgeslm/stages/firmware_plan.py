@@ -20,10 +20,10 @@ from edgeslm.firmware.image import STACK_BYTES
 from edgeslm.firmware.qemu import not_run_here
 from edgeslm.firmware.wire import MOST_REQUEST
 from edgeslm.ir.graph import Graph
-from edgeslm.planning import DEFAULT_SCHEME, with_digest
+from edgeslm.planning import DEFAULT_SCHEME, why_scheme, with_digest
 from edgeslm.quantize.constants import plan_constants
-from edgeslm.quantize.plan import choose_precisions
-from edgeslm.quantize.schemes import Scheme, find_scheme
+from edgeslm.quantize.plan import TensorPlan, choose_precisions
+from edgeslm.quantize.schemes import MIXED, Scheme, find_scheme
 from edgeslm.stages.firmware_graph import BACKEND, step_graph, with_context
 from edgeslm.stages.tokenizer import tokenizer_of
 from edgeslm.target import Target, list_targets
@@ -67,6 +67,7 @@ def decide_firmware(
     scheme: str | None = None,
     backend: str | None = None,
     converter: str | None = None,
+    given: TensorPlan | None = None,
     keep: Keep | None = None,
 ) -> FirmwarePlan:
     """The plan for this language model on this microcontroller; nothing is compiled, and no weight read. `lengths` is
@@ -81,15 +82,15 @@ def decide_firmware(
             f"targets that run Linux: {', '.join(one.name for one in list_targets() if one.packaging == 'linux')}",
         )
     (context,) = lengths
-    chosen = chosen_scheme(target, scheme, backend, converter)
-    sizes = FirmwareSizes(checkpoint, context)
+    chosen = chosen_scheme(target, scheme, backend, converter) if given is None else given.found_scheme
+    sizes = FirmwareSizes(checkpoint, context, given)
     budget = _kept(keep, sizes, target, chosen.name, context, kv_cache)
     if not budget.fits:
         require_fit(checkpoint.name, target, budget, _what_would_fit(sizes, target, chosen.name, context, kv_cache))
-    choices = firmware_choices(checkpoint, chosen.name)
+    choices = firmware_choices(checkpoint, chosen.name, given)
     flash, ram = budget.flash, budget.ram
     reasons = (
-        f"scheme {chosen.name} ({_title(chosen)}): " + ("as asked" if scheme else f"the default for {target.title}"),
+        f"scheme {chosen.name} ({_title(chosen)}): {why_scheme(target, scheme, given)}",
         f"backend {BACKEND}: {target.title} runs no system; the model is compiled to C",
         f"kv cache: {context} tokens as {kv_cache}, {kib(ram['kv cache'])} KiB of RAM",
         describe_memory("flash", flash, budget.flash_available),
@@ -121,7 +122,8 @@ def _kept(
 
     if keep is None:
         return budget()
-    asked = [sizes.checkpoint.digest, target.model_dump(mode="json"), scheme, context, kv_cache]
+    chosen = {name: [one.precision, one.group] for name, one in sizes.choices(scheme).items()}
+    asked = [sizes.checkpoint.digest, target.model_dump(mode="json"), scheme, chosen, context, kv_cache]
     return keep([*asked, code_digest(*ROOMS), tool_versions("export")], budget)
 
 
@@ -158,8 +160,10 @@ def describe_memory(kind: str, items: Mapping[str, int], available: int) -> str:
     return f"{kind}: {kib(sum(items.values()))} of {kib(available)} KiB ({each})"
 
 
-def firmware_choices(checkpoint: Checkpoint, scheme: str) -> dict[str, TensorChoice]:
-    """As on other targets, but int4 in the blocks that suit small models."""
+def firmware_choices(checkpoint: Checkpoint, scheme: str, given: TensorPlan | None = None) -> dict[str, TensorChoice]:
+    """As on other targets, but int4 in the blocks that suit small models; a mixed scheme's are those `given`."""
+    if given is not None and scheme == given.scheme:
+        return dict(given.choices)
     wanted = find_scheme(scheme)
     if wanted.linear == "int4":
         notation = f"w4a8-g{DEFAULT_GROUP}"
@@ -173,6 +177,13 @@ class FirmwareSizes:
 
     checkpoint: Checkpoint
     context: int
+    given: TensorPlan | None = None
+
+    def choices(self, scheme: str) -> dict[str, TensorChoice]:
+        return firmware_choices(self.checkpoint, scheme, self.given)
+
+    def scheme(self, name: str) -> Scheme:
+        return self.given.found_scheme if self.given is not None and name == MIXED else find_scheme(name)
 
     @property
     def decoder(self) -> Decoder:
@@ -193,14 +204,14 @@ class FirmwareSizes:
         return text_bytes_of(self.table)
 
     def program(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> LanguageProgram:
-        choices, variant = firmware_choices(self.checkpoint, scheme), choose_variant(target.cpu.isa)
+        choices, variant = self.choices(scheme), choose_variant(target.cpu.isa)
         graph = plan_constants(with_context(self.graph, context), choices)
-        limits = _any_limit if find_scheme(scheme).activations == "static" else None
+        limits = _any_limit if self.scheme(scheme).activations == "static" else None
         return program_language(graph, kv_cache, variant, limits=limits, text_bytes=self.text_bytes)
 
     def budget(self, target: Target, scheme: str, context: int, kv_cache: KvCache) -> FirmwareBudget:
         planned = self.program(target, scheme, context, kv_cache)
-        return firmware_budget(target, planned, find_scheme(scheme).linear, kv_cache, len(self.table), STACK_BYTES)
+        return firmware_budget(target, planned, self.scheme(scheme).linear, kv_cache, len(self.table), STACK_BYTES)
 
 
 def text_bytes_of(table: bytes) -> int:

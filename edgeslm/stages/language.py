@@ -19,7 +19,7 @@ from edgeslm.decoder import Decoder
 from edgeslm.errors import InternalError
 from edgeslm.fidelity import language_score, language_texts, texts
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import plan_scheme
 from edgeslm.versions import tool_versions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LanguageStages:
 
     def quantize(self) -> CompiledModel:
         name = self.plan.backend
-        moments = self._moments() if find_scheme(self.plan.scheme).linear == "int4" else None
+        moments = self._moments() if plan_scheme(self.plan).linear == "int4" else None
         key = [
             self.checkpoint.digest,
             self.plan.digest,
@@ -64,7 +64,7 @@ class LanguageStages:
             language_score.LanguageScores,
             lambda _: language_score.score_language(compiled, scoring, reference, self.open_engine),
         )
-        scheme = find_scheme(self.plan.scheme)
+        scheme = plan_scheme(self.plan)
         return language_score.judge_language(scores, scheme, compiled.bytes, self.checkpoint, min_fidelity)
 
     @property
@@ -128,9 +128,12 @@ class LanguageStages:
 
         return self._measured("magnitudes", input_magnitudes)
 
+    def calibration_tokens(self) -> Samples | None:
+        """None for built-in sentences: they are nothing that this model was trained on; what it writes itself is."""
+        return None if self.calibration.built_in else self._tokens("calibration", self.calibration)
+
     def _measured(self, name: str, measure: Callable[[Checkpoint, Samples | None, Path], Samples]) -> Samples:
-        # Built-in sentences are nothing that this model was trained on; what it writes itself is.
-        tokens = None if self.calibration.built_in else self._tokens("calibration", self.calibration)
+        tokens = self.calibration_tokens()
         chosen = tokens.digest if tokens else None
         key = [self.checkpoint.digest, chosen, code_digest("export", "quantize/ranges"), tool_versions("export")]
         return self.cache.stage(name, key, Samples, lambda out: measure(self.checkpoint, tokens, out))

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import get_args
 
 from edgeslm.artifacts import Checkpoint, Converter, KvCache, LanguageSpec, QuantPlan
-from edgeslm.cost.memory import Budget, memory_budget, require_fit
+from edgeslm.cost.memory import Budget, memory_budget, mixed_budget, require_fit
 from edgeslm.decoder import Decoder
 from edgeslm.errors import InternalError, MissingToolError, UnsupportedError, UnsupportedSchemeError
-from edgeslm.planning import BACKENDS, android_backend, choose_scheme, same_kind, with_digest
-from edgeslm.quantize.plan import choose_precisions, stored_bytes
-from edgeslm.quantize.schemes import SCHEMES, Scheme
+from edgeslm.planning import BACKENDS, WHAT_FITS_MIXED, android_backend, choose_scheme, same_kind, with_digest
+from edgeslm.quantize.plan import TensorPlan, bytes_by_scheme, choose_precisions, stored_bytes
+from edgeslm.quantize.schemes import MIXED, SCHEMES, Scheme
 from edgeslm.target import Target
 
 LANGUAGE_SCHEMES = ("fp32", "int8", "int4")
@@ -31,13 +31,14 @@ def decide_language(
     scheme: str | None = None,
     backend: str | None = None,
     converter: Converter | None = None,
+    given: TensorPlan | None = None,
 ) -> QuantPlan:
     """The plan for this language model on this target; see planning.decide."""
     decoder = checkpoint.decoder
     if decoder is None:
         raise InternalError(f"{checkpoint.name} is planned as a language model, and is none")
-    chosen, why_scheme = choose_scheme(target, scheme, LANGUAGE_SCHEMES, decodes=True)
-    if chosen.name not in LANGUAGE_SCHEMES:
+    chosen, why_scheme = choose_scheme(target, scheme, LANGUAGE_SCHEMES, decodes=True, given=given)
+    if chosen.name not in (*LANGUAGE_SCHEMES, MIXED):
         raise UnsupportedSchemeError(
             f"language models are built as {', '.join(LANGUAGE_SCHEMES)}, not as {chosen.name}",
             "int8 computes with int8 activations and keeps 99.5 % of the perplexity, or the build fails",
@@ -49,12 +50,19 @@ def decide_language(
         )
     if converter == "onnx2tf":
         raise UnsupportedError("onnx2tf makes no graphs over a KV cache", "leave out --converter")
-    backend, why = _choose_backend(target, missing, backend, converter)
-    choices = choose_precisions(checkpoint.parameters, chosen)
+    backend, why = _choose_backend(target, missing, backend if given is None else given.backend, converter)
+    choices = choose_precisions(checkpoint.parameters, chosen) if given is None else dict(given.choices)
     weight_bytes = sum(stored_bytes(p, choices[p.name]) for p in checkpoint.parameters)
     kept = cache_bytes(decoder, context, kv_cache)
-    budget = memory_budget(target, backend, chosen.name, weight_bytes, kept)
-    smaller = _what_would_fit(checkpoint, decoder, target, backend, chosen, context, kv_cache)
+    if chosen.name == MIXED:
+        budget = mixed_budget(target, backend, bytes_by_scheme(checkpoint.parameters, choices), kept)
+    else:
+        budget = memory_budget(target, backend, chosen.name, weight_bytes, kept)
+    smaller = (
+        WHAT_FITS_MIXED
+        if chosen.name == MIXED
+        else _what_would_fit(checkpoint, decoder, target, backend, chosen, context, kv_cache)
+    )
     require_fit(checkpoint.name, target, budget, smaller)
     reasons = (
         f"scheme {chosen.name} ({chosen.title}): {why_scheme}",

@@ -1,4 +1,4 @@
-"""The page of probe reports as a browser shows it."""
+"""The pages of probe reports and of searches as a browser shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from selenium.webdriver.chrome.service import Service
 from edgeslm.probe.page import write_page
 from edgeslm.probe.page.figures import show
 from edgeslm.probe.report import ProbeReport
+from edgeslm.search.page import write_page as write_search_page
 from tests.unit.probe_reports import figures_of, make_language_report, make_report, with_own_figures, with_own_words
+from tests.unit.search_reports import make_search_report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PHONE, DESKTOP = 390, 1280
@@ -137,6 +139,31 @@ def test_what_is_written_stands_out_from_its_ground(
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     open_page(browser, written(tmp_path, *reports))
     assert evaluate(browser, _FAINT) == []
+
+
+@pytest.mark.parametrize("cost", ["instructions", "latency", None])
+def test_the_page_of_a_search(browser: webdriver.Chrome, cost: str | None, tmp_path: Path) -> None:
+    """Quiet, within the screen of a phone, legible in the dark; names of tensors and models are words and nothing
+    else; every point is in the picture, in the table, and has its command."""
+    report, path = make_search_report(cost, HOSTILE), tmp_path / "search.html"
+    write_search_page(report, path)
+    asked = open_page(browser, path, PHONE)
+    assert [address for address in asked if not address.startswith("data:")] == [path.as_uri()]
+    assert evaluate(browser, "document.documentElement.scrollWidth") <= PHONE
+    assert evaluate(browser, "document.querySelectorAll('script, img, iframe, object').length") == 0
+    assert log_of(browser, "browser") == []
+    text = evaluate(browser, "document.body.textContent")
+    assert HOSTILE in text
+    assert all(point.command in text for point in report.points)
+    drawn = evaluate(browser, "[...document.querySelectorAll('svg')].map(part => part.textContent)")
+    assert len(drawn) == (2 if cost is None else 3)
+    assert all(point.name in picture for picture in drawn for point in report.points)
+    assert "mathdefault" not in "".join(drawn)
+    for scheme in ("light", "dark"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        open_page(browser, path)
+        assert evaluate(browser, _FAINT) == []
 
 
 _FAINT = """(() => {

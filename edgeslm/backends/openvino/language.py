@@ -15,7 +15,7 @@ from edgeslm.backends.openvino.quantize import runtime_options
 from edgeslm.decoder import Decoder
 from edgeslm.digest import files_digest
 from edgeslm.errors import UnsupportedError
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import plan_scheme
 
 if TYPE_CHECKING:
     from edgeslm.backends import MomentsOf, WeightsOf
@@ -36,7 +36,7 @@ def write_language(
             f"OpenVINO keeps {decoder.family}'s keys and values in float32 alone", "--kv-cache float32"
         )
     (context,) = plan.lengths
-    scheme = find_scheme(plan.scheme)
+    scheme = plan_scheme(plan)
     with tempfile.TemporaryFile(dir=out) as spool:
         made = LanguageWeights(weights, plan.choices, moments, spool)
         graph = build_graph(decoder, made, context)

@@ -17,7 +17,7 @@ from edgeslm.errors import InternalError
 from edgeslm.formats.quiet import quiet_output
 from edgeslm.formats.samples import read_samples
 from edgeslm.quantize.sample_weights import sample_weights
-from edgeslm.quantize.schemes import Scheme, find_scheme
+from edgeslm.quantize.schemes import Scheme, plan_scheme
 
 DYNAMIC_GROUP = "32"
 """Activations to a scale where the runtime quantizes them: OpenVINO's own default, and the last one that is safely
@@ -33,7 +33,7 @@ def quantize(
     lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
 ) -> CompiledModel:
     """Raises InternalError where a weight is not stored as planned."""
-    scheme = find_scheme(plan.scheme)
+    scheme = plan_scheme(plan)
     if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration text")
     options = runtime_options(scheme)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgeslm.artifacts import CompiledModel, OnnxModel
 from edgeslm.backends.openvino.ir import evaluate, read_ir
 from edgeslm.formats.weight_index import WeightIndex
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import MIXED, find_scheme
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +19,7 @@ def weight_errors(compiled: CompiledModel, model: OnnxModel) -> list[tuple[str, 
     graph = read_ir(compiled.root)
     by_name = {operation.get_friendly_name(): operation for operation in graph.get_ordered_ops()}
     rounded = [tensor for tensor in compiled.stored if tensor.precision != "fp32"]
-    smoothed = find_scheme(compiled.scheme).activations == "static"
+    smoothed = compiled.scheme != MIXED and find_scheme(compiled.scheme).activations == "static"
     errors = [
         (tensor.parameter, round(_relative_error(index.values(tensor.parameter), values, smoothed), 6))
         for tensor, values in zip(rounded, evaluate(by_name[tensor.tensor] for tensor in rounded), strict=True)

@@ -24,14 +24,14 @@ from edgeslm.formats.quiet import quiet_output
 from edgeslm.formats.samples import read_samples
 from edgeslm.formats.tflite import pack_tflite, parse_tflite, read_tflite, write_tflite
 from edgeslm.quantize.sample_weights import sample_weights
-from edgeslm.quantize.schemes import find_scheme
+from edgeslm.quantize.schemes import plan_scheme
 
 
 def quantize(
     lowered: LoweredModel, plan: QuantPlan, model: OnnxModel, calibration: Samples | None, out: Path
 ) -> CompiledModel:
     """Raises InternalError where a weight is not stored as planned."""
-    scheme = find_scheme(plan.scheme)
+    scheme = plan_scheme(plan)
     if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration samples")
     samples = read_samples(calibration.path) if calibration else []

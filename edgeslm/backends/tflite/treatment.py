@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeslm.artifacts import Precision, QuantPlan, TensorChoice
 from edgeslm.backends.tflite.graph import Graph
-from edgeslm.quantize.schemes import Activations, Scheme, find_scheme
+from edgeslm.quantize.schemes import Activations, Scheme, plan_scheme
 
 WEIGHT_INPUT = {"FULLY_CONNECTED": 1, "EMBEDDING_LOOKUP": 1, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1}
 """Operators whose weights are quantized, and which of their inputs those are."""
@@ -35,7 +35,7 @@ class Treatment:
 
 def treat(model: Any, plan: QuantPlan, tensors: Mapping[str, str]) -> list[Treatment]:
     """One treatment for every operator with a constant float weight, in the order of the graphs."""
-    scheme = find_scheme(plan.scheme)
+    scheme = plan_scheme(plan)
     treatments = []
     for position in range(len(model.subgraphs)):
         graph = Graph(model, position)

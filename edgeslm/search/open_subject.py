@@ -1,0 +1,130 @@
+"""From a build's request to what is chosen for: the stages that a choice rests on, kept like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edgeslm.artifacts import Samples
+from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
+from edgeslm.cache import StageCache, cache_folder
+from edgeslm.cost.profile import TargetProfile, find_profile
+from edgeslm.cost.sizes import ModelShape
+from edgeslm.device.probe.sections import reference_length
+from edgeslm.errors import ConfigError, UnsupportedError
+from edgeslm.limits import NO_LIMITS
+from edgeslm.pipeline import Announce, BuildRequest, Decision, encoder_stages, plan
+from edgeslm.quantize.choices import allowed_choices
+from edgeslm.search.bounds import Bounds
+from edgeslm.search.losses import complete, measured_choices
+from edgeslm.search.problem import Metric
+from edgeslm.search.solve import require_scipy
+from edgeslm.search.subject import Losses, Subject
+from edgeslm.stages.language import LanguageStages, weight_files_of
+
+PLAIN = "int8"
+"""The scheme whose plan says what else is decided: backend, lengths, context."""
+
+
+def open_bounds(request: BuildRequest, announce: Announce) -> Bounds:
+    """The request's limits on its model and target. Raises ConfigError for flags that exclude each other,
+    MissingExtraError without the solver, and what the stages raise."""
+    require_scipy()
+    if request.scheme is not None or request.plan is not None:
+        flag = "--scheme" if request.scheme is not None else "--plan"
+        raise ConfigError(
+            f"{flag} and limits exclude each other: {' '.join(request.limits.flags)} has a plan found",
+            f"leave out {flag}, or the limits",
+        )
+    cache = StageCache(cache_folder(), announce)
+    decision = plan(plain_request(request), cache)
+    if decision.checkpoint.net is not None:
+        raise UnsupportedError(
+            f"{decision.checkpoint.name} came quantized: there is nothing to choose", "leave out the limits"
+        )
+    profile = find_profile(decision.target, request.limits.profile)
+    if profile is not None and not _knows_backend(profile, decision.plan.backend):
+        profile = None
+    return Bounds(_subject(cache, decision, profile), request.limits, request.min_fidelity, _room(decision))
+
+
+def _room(decision: Decision) -> dict[Metric, float]:
+    """What the target has: of a microcontroller, flash that the rest of its image leaves for weights."""
+    budget = decision.budget
+    if budget is None:
+        return {"ram": decision.memory.available}
+    return {"size": budget.flash_available - budget.flash_bytes + budget.flash["weights"]}
+
+
+def plain_request(request: BuildRequest) -> BuildRequest:
+    return dataclasses.replace(request, scheme=PLAIN, min_fidelity=None, limits=NO_LIMITS)
+
+
+def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | None) -> Subject:
+    checkpoint, decided = decision.checkpoint, decision.plan
+    shape, run, outputs = None, "", 0
+    if checkpoint.decoder is None:
+        stages = encoder_stages(cache, decision)
+        onnx = stages.export()
+        calibration: Samples | None = stages.calibration_samples(onnx)
+        if decided.backend == "tflite":
+            from edgeslm.backends.tflite.lowering import signature_names
+            from edgeslm.backends.tflite.model_calls import encoder_shape
+
+            shape = encoder_shape(stages.lower(onnx))
+            length = reference_length(onnx.lengths or (None,))
+            run = signature_names(onnx.lengths)[length] if length in onnx.lengths else next(iter(shape.calls))
+    else:
+        language = LanguageStages(cache, checkpoint, decided, *decision.language_texts)
+        calibration = language.calibration_tokens()
+        if decided.backend == "tflite":
+            shape, run = _decoder_shape(decision), language_signatures(decided.lengths[0])[0].name
+            outputs = checkpoint.decoder.vocabulary
+    losses = _losses(cache, decision, calibration)
+    ram = 0 if decision.budget is None else decision.budget.ram_bytes
+    return Subject(decision.target, checkpoint, decided.backend, losses, shape, profile, run, outputs, ram)
+
+
+def _decoder_shape(decision: Decision) -> ModelShape:
+    from edgeslm.backends.tflite.model_calls import decoder_shape
+    from edgeslm.export.decoder_graph import Window, build_graph
+    from edgeslm.formats.safetensors_weights import SafetensorsWeights
+
+    checkpoint, kv_cache = decision.checkpoint, decision.plan.kv_cache
+    decoder, (context,) = checkpoint.decoder, decision.plan.lengths
+    assert decoder is not None
+    signatures = [(one.name, one.tokens, one.segments) for one in language_signatures(context)]
+    folder, file_of = weight_files_of(checkpoint)
+    with SafetensorsWeights(folder, file_of) as weights:
+        return decoder_shape(
+            lambda tokens, segments, places: (
+                build_graph(decoder, Window(tokens, tuple(segments), places, kv_cache), weights).graph
+            ),
+            signatures,
+            cache_segments(context),
+            context + CHUNKS[-1],
+        )
+
+
+def _losses(cache: StageCache, decision: Decision, calibration: Samples | None) -> Losses:
+    from edgeslm.stages.sensitivity import sensitivity_stage
+
+    checkpoint, backend = decision.checkpoint, decision.plan.backend
+    language = checkpoint.decoder is not None
+    allowed = {one.name: allowed_choices(one, backend, language=language) for one in checkpoint.parameters}
+    choices = {name: measured_choices(known) for name, known in allowed.items() if len(known) > 1}
+    found = sensitivity_stage(cache, checkpoint, backend, calibration, choices)
+    losses = found.losses if language else scaled(found.losses, found.worst)
+    return {name: complete(by_choice, allowed[name]) for name, by_choice in losses.items()}
+
+
+def scaled(losses: Losses, worst: Losses) -> Losses:
+    """Means over texts, as large together as what is lost of the text that each choice hurts most: an encoder is held
+    to its worst text. A mean says better than one text which tensor is the more sensitive."""
+    means = sum(loss for by_choice in losses.values() for loss in by_choice.values())
+    worsts = sum(loss for by_choice in worst.values() for loss in by_choice.values())
+    times = worsts / means if means > 0 else 1.0
+    return {name: {choice: times * loss for choice, loss in found.items()} for name, found in losses.items()}
+
+
+def _knows_backend(profile: TargetProfile, backend: str) -> bool:
+    return any(law.backend == backend for law in profile.kernel)

@@ -1,0 +1,98 @@
+"""What a search found, as data: what `edgeslm search --json` prints and its page shows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from edgeslm.quantize.choices import notation
+from edgeslm.search.bounds import Bounds
+from edgeslm.search.front import Point
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MeasuredPoint(_Strict):
+    """Of the plan as it was built: bytes of the model's files, and what it keeps on the scoring texts."""
+
+    size: float
+    fidelity: float
+
+
+class SearchPoint(_Strict):
+    """`predicted`: size, ram, fidelity, and latency (ms) or instructions where the target has a profile."""
+
+    name: str
+    scheme: str | None  # of a uniform one
+    best: bool  # no other is as good in size, cost and fidelity, and better in one of them
+    command: str  # that builds it
+    predicted: dict[str, float]
+    plus_minus: float | None  # of latency or instructions
+    measured: MeasuredPoint | None
+    tensors: dict[str, str]  # parameter -> what it is stored as; those alone that leave a choice
+
+
+class SearchReport(_Strict):
+    """`edgeslm search --json`"""
+
+    model: str
+    target: str
+    target_title: str
+    backend: str
+    cost: str | None  # latency or instructions; None without a profile
+    limits: dict[str, float]
+    command: str
+    points: tuple[SearchPoint, ...]
+
+
+def search_report(
+    bounds: Bounds, points: Sequence[Point], asked: Sequence[str], files: Mapping[str, Path]
+) -> SearchReport:
+    """`asked`: the flags of the search that say what is built (target, model, texts); `files`: a plan's by its point's
+    name."""
+    subject = bounds.subject
+    problem = subject.problem()
+    choosing = {name for tensor in problem.tensors if len(tensor.options) > 1 for name in tensor.names}
+    return SearchReport(
+        model=subject.checkpoint.name,
+        target=subject.target.name,
+        target_title=subject.target.title,
+        backend=subject.backend,
+        cost=bounds.cost_name if subject.has_costs else None,
+        limits={str(name): value for name, value in bounds.asked().items()},
+        command=_command("search", *asked),
+        points=tuple(
+            SearchPoint(
+                name=point.name,
+                scheme=point.scheme,
+                best=point.best,
+                command=_build_command(point, asked, files, subject.backend),
+                predicted={str(name): value for name, value in point.candidate.predicted.items()},
+                plus_minus=point.candidate.plus_minus,
+                measured=None if point.candidate.measured is None else MeasuredPoint(**vars(point.candidate.measured)),
+                tensors={
+                    name: notation((choice.precision, choice.group))
+                    for name, choice in point.candidate.choices.items()
+                    if name in choosing
+                },
+            )
+            for point in points
+        ),
+    )
+
+
+def _build_command(point: Point, asked: Sequence[str], files: Mapping[str, Path], backend: str) -> str:
+    if point.scheme is not None:
+        ways = ["--scheme", point.scheme, *([] if backend == "cortexm" else ["--backend", backend])]
+    else:
+        ways = ["--plan", str(files[point.name])]
+    return _command("build", *asked, *ways)
+
+
+def _command(*words: str) -> str:
+    return shlex.join(["edgeslm", *words])

@@ -1,0 +1,1 @@
+"""Many builds at once: models × targets × limits, on this machine or on a Ray cluster."""

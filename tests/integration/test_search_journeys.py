@@ -1,0 +1,115 @@
+"""Limits, plan files and the trade-off as a user has them, on a small encoder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Answer
+
+Edgeslm = Callable[..., Answer]
+FLAGS = ("--target", "rpi4", "--backend", "tflite")
+
+
+@pytest.fixture(scope="module")
+def bert(checkpoint_of: Callable[..., Path]) -> Path:
+    return checkpoint_of("bert")
+
+
+@pytest.fixture(scope="module")
+def limited(edgeslm: Edgeslm, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Answer:
+    """Built under a limit that leaves some tensors in int8 and some not."""
+    out = tmp_path_factory.mktemp("limited")
+    answer = edgeslm(
+        "build", *FLAGS, "--model", bert, "--max-size", "88kB", "--min-fidelity", "0.9", "-o", out, "--json"
+    )
+    assert answer.status == 0, answer.stderr
+    return answer
+
+
+def test_a_build_under_limits_keeps_them_and_tells_what_was_predicted(limited: Answer) -> None:
+    built = limited.json
+    figures = {one["name"]: one for one in built["figures"]}
+    assert built["scheme"] == "mixed"
+    assert built["model_bytes"] == figures["size"]["measured"] <= figures["size"]["limit"] == 88_000
+    assert abs(figures["size"]["predicted"] / figures["size"]["measured"] - 1) <= 0.03
+    assert figures["fidelity"]["measured"] == built["fidelity"]["cosine_min"] >= figures["fidelity"]["limit"]
+    assert "best fidelity under size ≤ 88.00 kB" in built["reasons"][0]
+    kept = json.loads(Path(built["bundle"]).with_suffix(".report.json").read_text(encoding="utf-8"))
+    assert kept["figures"] == built["figures"]
+
+
+def test_a_plan_under_limits_is_saved_edited_and_built(
+    edgeslm: Edgeslm, bert: Path, limited: Answer, tmp_path: Path
+) -> None:
+    plan = tmp_path / "small.toml"
+    told = edgeslm("plan", *FLAGS, "--model", bert, "--max-size", "88kB", "--save", plan, "--json")
+    assert told.status == 0, told.stderr
+    document = tomllib.loads(plan.read_text(encoding="utf-8"))
+    stored = {one["parameter"]: one["precision"] for one in told.json["tensors"]}
+    assert {name: choice.partition("-g")[0] for name, choice in document["tensors"].items()} == stored
+    reasons = [one["reason"] for one in told.json["tensors"] if one["precision"] == "int4"]
+    assert reasons
+    assert all("loses" in reason for reason in reasons)
+    # The same choices, given back by hand: the same bundle, but for where the plan says it is from.
+    edited = plan.read_text(encoding="utf-8").replace('"int8"', '"fp32"')
+    plan.write_text(edited, encoding="utf-8")
+    built = edgeslm("build", "--target", "rpi4", "--model", bert, "--plan", plan, "-o", tmp_path, "--json")
+    assert built.status == 0, built.stderr
+    inspected = edgeslm("inspect", built.json["bundle"], "--json")
+    assert inspected.json["manifest"]["scheme"] == "mixed"
+    assert built.json["model_bytes"] > limited.json["model_bytes"]
+    assert "as small.toml has it" in built.json["reasons"][0]
+
+
+def test_flags_that_contradict_each_other_are_refused(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
+    base = ("build", "--target", "rpi4", "--model", bert, "-o", tmp_path)
+    for flags, message in (
+        (("--max-size", "1MB", "--scheme", "int8"), "--scheme and limits exclude each other"),
+        (("--max-size", "1MB", "--plan", "p.toml"), "--plan and limits exclude each other"),
+        (("--plan", "p.toml", "--scheme", "int8"), "--plan and --scheme exclude each other"),
+        (("--max-size", "14"), "'14' is not a size"),
+        (("--plan", "p.toml"), "the plan p.toml cannot be read"),
+        (("--objective", "size"), "without a limit on fidelity"),
+        (("--max-latency", "5ms"), "--max-latency needs a profile measured on rpi4"),
+    ):
+        answer = edgeslm(*base, *flags)
+        assert answer.status == 2, answer.stderr
+        assert message in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_limit_that_nothing_keeps_says_the_nearest_that_is(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
+    answer = edgeslm("build", *FLAGS, "--model", bert, "--max-size", "9kB", "-o", tmp_path)
+    assert answer.status == 4
+    assert "size ≤ 9.00 kB   binds: at least" in answer.stderr
+    nearest = answer.stderr.split("--max-size ")[1].split()[0]
+    assert edgeslm("plan", *FLAGS, "--model", bert, "--max-size", nearest).status == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_shows_the_front_and_a_command_for_each_point(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
+    page = tmp_path / "front.html"
+    flags = ("--model", bert, "--points", "3", "--measure", "1", "--html", page, "-o", tmp_path)
+    answer = edgeslm("search", "--target", "rpi4", *flags, "--json")
+    assert answer.status == 0, answer.stderr
+    points = answer.json["points"]
+    front = [point for point in points if point["scheme"] is None and point["best"]]
+    sizes = [point["predicted"]["size"] for point in front]
+    fidelities = [point["predicted"]["fidelity"] for point in front]
+    assert sizes == sorted(sizes)
+    assert fidelities[0] <= fidelities[-1]
+    assert {point["scheme"] for point in points if point["scheme"]} == {"fp32", "fp16", "int8", "int4"}
+    measured = [point for point in points if point["measured"]]
+    assert len(measured) >= 2
+    assert all(point["command"] in page.read_text(encoding="utf-8").replace("&#39;", "'") for point in points)
+    one = next(point for point in measured if point["scheme"] is None)
+    again = edgeslm(*shlex.split(one["command"])[1:], "-o", tmp_path, "--allow-below-gate", "--json")
+    assert again.status == 0, again.stderr
+    assert again.json["model_bytes"] == one["measured"]["size"]
+    assert again.json["fidelity"]["cosine_min"] == one["measured"]["fidelity"]
