@@ -170,6 +170,8 @@ class OtherModelAnswer(_Answer):
     kept_float: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
 class FigureAnswer(_Answer):
     """What was predicted of a plan that limits had found, and what was measured of it."""
 

@@ -117,6 +117,8 @@ def _print_gates(fidelity: FidelityAnswer) -> None:
         ],
         right={1, 2},
     )
+
+
 def _print_figures(answer: BuildAnswer) -> None:
     """What was predicted of the plan that limits had found, and what was measured."""
     from edgeslm.limits import amount

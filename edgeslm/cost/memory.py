@@ -59,6 +59,8 @@ def memory_budget(target: Target, backend: str, scheme: str, weight_bytes: int, 
 def system_reserve_mib(target: Target) -> int:
     """What of the RAM the target's system and its other programs take."""
     return round(ANDROID_RESERVE * target.memory.ram_kib / 1024) if target.is_android else SYSTEM_RESERVE_MIB
+
+
 def mixed_budget(target: Target, backend: str, parts: Mapping[str, int], cache_bytes: int = 0) -> Budget:
     """The budget of a model of several precisions: `parts` are bytes of its file by the scheme that stores them so."""
     facts = {scheme: resident_facts(backend, target.cpu.arch, scheme) for scheme in parts}
