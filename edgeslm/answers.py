@@ -319,7 +319,7 @@ def plan_answer(decision: Decision) -> PlanAnswer:
                 reasons=other.reasons,
                 warnings=other.warnings,
                 model_bytes=other.weight_bytes,
-                memory=memory_answer(plan_budget(decision.target, other)),
+                memory=memory_answer(plan_budget(decision.target, checkpoint, other)),
                 tensors=_planned_tensors(checkpoint, other),
                 digest=other.digest,
             )

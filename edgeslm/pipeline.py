@@ -189,7 +189,7 @@ def _given(request: BuildRequest, target: Target, checkpoint: Checkpoint) -> Ten
     """The plan that was decided beforehand. Raises ConfigError where flags or the file contradict each other."""
     if request.plan is None:
         return None
-    flags = {"--scheme": request.scheme, "--backend": request.backend}
+    flags = {"--scheme": request.schemes or None, "--backend": request.backend}
     clashing = [flag for flag, value in flags.items() if value is not None]
     if clashing:
         raise ConfigError(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     default="local",
     show_default=True,
     metavar="WAY",
-    help="local (this machine), ssh://[user@]host[:port], or qemu (an emulated core: instructions instead of times).",
+    help="local (this machine), ssh://[user@]host[:port], adb[:SERIAL], or qemu (an emulated core: instructions "
+    "instead of times).",
 )
 @click.option(
     "-o",

@@ -27,12 +27,18 @@ if TYPE_CHECKING:
     help="How many of them are built and scored, with int8 and int4 beside them.",
 )
 @click.option(
+    "--costs",
+    is_flag=True,
+    help="Measure what a run of them takes, too, on an emulated core or this machine; done anyway under a limit on it.",
+)
+@click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="F", help="Write it as a page with plots, too."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(
     points: int,
     measures: int,
+    costs: bool,
     html: Path | None,
     as_json: bool,
     eval_: Path | None,
@@ -51,7 +57,7 @@ def search(
     limits = take_limits(flags)
     request = BuildRequest(model=chosen_model(model, demo), eval=eval_, limits=limits, **flags)
     asked = _asked(request.target, model, demo, flags)
-    report = explore(request, asked, points, measures, announce_stage, note)
+    report = explore(request, asked, points, measures, announce_stage, note, costs=costs)
     if html is not None:
         from edgeslm.search.page import write_page
 
@@ -75,25 +81,34 @@ def _asked(target: str, model: str | None, demo: str | None, flags: dict[str, An
 
 
 def _print(report: SearchReport) -> None:
-    from edgeslm.limits import amount
-    from edgeslm.search.page.sections import shown
+    from edgeslm.search.page.sections import measured_costs, shown, shown_measured
 
     costs = [report.cost] if report.cost else []
-    rows = []
-    for point in report.points:
-        measured = point.measured
-        rows.append(
-            [
-                point.name,
-                shown(report, point, "size"),
-                *(shown(report, point, cost) for cost in costs),
-                shown(report, point, "ram"),
-                shown(report, point, "fidelity"),
-                "" if measured is None else amount("fidelity", measured.fidelity),
-                "*" if point.best else "",
-                point.command,
-            ]
-        )
-    header = ["plan", "size", *costs, "RAM", "fidelity", "measured", "front", "built by"]
-    right = set(range(1, 5 + len(costs)))
+    measured = measured_costs(report)
+    rows = [
+        [
+            point.name,
+            shown(report, point, "size"),
+            *(shown(report, point, cost) for cost in costs),
+            *(shown_measured(point, cost) for cost in measured),
+            shown(report, point, "ram"),
+            shown(report, point, "fidelity"),
+            shown_measured(point, "fidelity"),
+            "*" if point.best else "",
+            point.command,
+        ]
+        for point in report.points
+    ]
+    header = [
+        "plan",
+        "size",
+        *costs,
+        *(f"{cost}, measured" for cost in measured),
+        "RAM",
+        "fidelity",
+        "measured",
+        "front",
+    ]
+    right = set(range(1, len(header) - 1))
+    header.append("built by")
     print_table(header, rows, right=right)

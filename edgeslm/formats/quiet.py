@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import sys
@@ -27,6 +28,7 @@ def quiet_output(log: Path) -> Iterator[None]:
             os.dup2(sink.fileno(), 2)
             yield
     finally:
+        ctypes.CDLL(None).fflush(None)  # what C libraries hold back would come out later, where it has no business
         sys.stdout.flush()
         sys.stderr.flush()
         logging.disable(muted)

@@ -18,6 +18,8 @@ def without_times(event: Event) -> Event | None:
         changes = {"emulated": True}
     elif section == "load":
         changes = {"load_ms": None, "first_run_ms": None}
+    elif section == "kernel":
+        changes = {"samples_ms": []}
     elif section in {"length", "prompt", "decode"}:
         changes = {"samples_ms": [], "discarded": 0}
         changes |= {name: None for name in ("prefill_ms", "outside_ms") if name in event}

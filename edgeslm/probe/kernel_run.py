@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgeslm.remote.login import Login
 
 Announce = Callable[[str], AbstractContextManager[None]]
-SSH, SERIAL = "ssh://", "serial:"
+SSH, SERIAL, ADB = "ssh://", "serial:", "adb"
 ROUNDS = 100
 TIME_LIMIT_S = 1800.0
 QUIET = 0.2
@@ -77,7 +77,7 @@ def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Targ
             f"{len(missing)} of {len(kernels)} kernels were not measured", "the device ended early: measure again"
         )
     core = device.get("core")
-    if core is not None and core != target.cpu.core:
+    if core is not None and core != target.cpu.core and not target.is_android:  # which is a class of phones
         raise DeviceError(
             f"the device has a {core}, and {target.name} is described with a {target.cpu.core}",
             "edgeslm targets lists the targets; docs/adding-a-target.md says how to describe another",
@@ -165,6 +165,11 @@ def _measure(request: KernelRequest, bundle: Path, announce: Announce, take: OnE
         from edgeslm.probe.transports import qemu
 
         qemu.measure(bundle, request.target.cpu.core, settings, request.rootfs, announce, take)
+    elif _is_adb(request.via):
+        from edgeslm.probe.transports import adb
+
+        manifest, serial = inspect_bundle(bundle).manifest, request.via.partition(":")[2] or None
+        adb.measure(bundle, manifest, serial, "pushed", settings, announce, take, keep=False)
     else:
         _measure_there(request, bundle, settings, announce, take)
 
@@ -211,5 +216,9 @@ def _refuse_what_cannot_work(request: KernelRequest) -> None:
             )
     elif request.rootfs is not None:
         raise ConfigError("--rootfs goes with --via qemu")
-    if via not in ("local", "qemu") and not via.startswith(SSH):
-        raise ConfigError(f"--via {via} is no way to a device", "local, qemu, or ssh://user@host:port")
+    if via not in ("local", "qemu") and not via.startswith(SSH) and not _is_adb(via):
+        raise ConfigError(f"--via {via} is no way to a device", "local, qemu, adb, adb:SERIAL, or ssh://user@host:port")
+
+
+def _is_adb(via: str) -> bool:
+    return via == ADB or via.startswith(f"{ADB}:")

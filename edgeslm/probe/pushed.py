@@ -19,6 +19,7 @@ from edgeslm.adb.copying import find_absent, make_ready, push_parcel
 from edgeslm.adb.device import Device
 from edgeslm.adb.facts import FOLDER, Facts, require_room
 from edgeslm.adb.shell import Ended, run_program, run_script
+from edgeslm.bundle.kernels import DESCRIPTION
 from edgeslm.bundle.manifest import LINUX_VERSION, MANIFEST, Manifest
 from edgeslm.bundle.requirements import read_requirements
 from edgeslm.digest import file_digest
@@ -113,6 +114,8 @@ def _bundle_parcel(archive: Archive, manifest: Manifest, folder: Path) -> Parcel
     names = [*manifest.model.files, *([manifest.tokenizer.file] if manifest.tokenizer else [])]
     if manifest.generation is not None and manifest.generation.chat_template:
         names.append(manifest.generation.chat_template)
+    if DESCRIPTION in archive.sizes:  # of single kernels, which have no model
+        names.append(DESCRIPTION)
     members: dict[str, bytes | Path] = {}
     device = [name for name in archive.sizes if name.startswith("edgeslm_device/")]
     for number, name in enumerate([*names, *device]):

@@ -28,6 +28,7 @@ class ProbeSettings:
     lengths: tuple[int, ...] = ()  # length buckets in tokens; all, if not given
     time_limit_s: float = 600.0  # of the measuring itself, not of copying and installing
     meter: str | None = None  # a power meter's serial device or tcp://HOST:PORT, as the device sees it
+    profile: bool = True  # which operator takes how long; the model is opened once more for it
     kernels: bool = False  # the bundle is one of single kernels, for a cost model
 
 
@@ -42,6 +43,8 @@ def device_arguments(bundle: str | Path, settings: ProbeSettings) -> list[str]:
     arguments += ["--time-limit", f"{settings.time_limit_s:g}"]
     for tokens in settings.lengths:
         arguments += ["--length", str(tokens)]
+    if not settings.profile:
+        arguments.append("--no-profile")
     if settings.kernels:
         arguments.append("--kernels")
     if settings.meter:

@@ -93,6 +93,11 @@ class Bounds:
         profile = self.subject.profile
         return "latency" if profile is not None and profile.unit == "ms" else "instructions"
 
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether a run's cost is limited, or to be least."""
+        return METRIC_OF[self.objective] == "cost" or "cost" in self.metrics()
+
     def asked(self) -> dict[Objective, float]:
         """The limits that there are, as they were given."""
         given: dict[Objective, float | None] = {
@@ -144,6 +149,23 @@ class Bounds:
         model, target = self.subject.checkpoint.name, self.subject.target.name
         hint = f"any one of these is enough: {'; '.join(hints)}" if hints else "more than one limit must give way"
         return DoesNotFitError(f"no plan of {model} for {target} keeps all limits:{shown}", hint)
+
+    def missed(self, values: Mapping[Objective, float]) -> list[Objective]:
+        """Limits that these values do not keep."""
+        asked = self.asked()
+        found = []
+        for name, value in values.items():
+            if name in asked and (value < asked[name] if name == "fidelity" else value > asked[name]):
+                found.append(name)
+        return found
+
+    def kept_by(self, values: Mapping[Objective, float]) -> str:
+        """For a plan that was measured and misses: flags that it would keep."""
+        flags = []
+        for name in self.missed(values):
+            least = f"{math.floor(1e4 * values[name]) / 1e4:g}"
+            flags.append(f"{FLAGS[name]} {least if name == 'fidelity' else self._flag_value(name, values[name])}")
+        return f"{' '.join(flags)} would be kept"
 
     def _name(self, metric: Metric) -> Objective:
         if metric == "loss":

@@ -13,7 +13,7 @@ from edgeslm.quantize.choices import notation
 from edgeslm.quantize.plan import TensorPlan
 from edgeslm.quantize.schemes import MIXED
 from edgeslm.search.bounds import METRIC_OF, Bounds, fidelity_of, loss_of
-from edgeslm.search.problem import Option, Problem, Tensor
+from edgeslm.search.problem import Metric, Option, Problem, Tensor
 from edgeslm.search.solve import Picked, solve
 
 MOST_BUILT = 3
@@ -24,27 +24,47 @@ LEAST_LOSS = 1e-9
 
 @dataclass(frozen=True)
 class Measurement:
-    """Of a plan that was built: bytes of its files, and what it keeps on the scoring texts."""
+    """Of a plan that was built: bytes of its files, and what it keeps on the scoring texts; None of what was not
+    measured. `instructions` of an emulated core, `latency` in ms and `ram` in bytes of this machine."""
 
     size: float
     fidelity: float
+    ram: float | None = None
+    latency: float | None = None
+    instructions: float | None = None
+
+    def known(self) -> dict[Objective, float]:
+        values: dict[Objective, float | None] = {
+            "size": self.size,
+            "ram": self.ram,
+            "latency": self.latency,
+            "instructions": self.instructions,
+            "fidelity": self.fidelity,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A plan, what was predicted of it by name (size, ram, latency or instructions, fidelity), and what was then
-    measured; `plus_minus` is the prediction's error of latency or instructions."""
+    measured; `plus_minus` is the prediction's error of latency or instructions. `proven`: by prediction, no other plan
+    is better."""
 
     choices: Mapping[str, TensorChoice]
     predicted: Mapping[Objective, float]
     plus_minus: float | None = None
     measured: Measurement | None = None
+    proven: bool = True
+
+    @property
+    def known(self) -> dict[Objective, float]:
+        """What was measured."""
+        return {} if self.measured is None else self.measured.known()
 
     def value(self, name: Objective) -> float:
         """As measured, where it was."""
-        if self.measured is not None and name in ("size", "fidelity"):
-            return self.measured.size if name == "size" else self.measured.fidelity
-        return self.predicted[name]
+        known = self.known
+        return known[name] if name in known else self.predicted[name]
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,7 @@ def propose(bounds: Bounds) -> Candidate:
     picked = solve(problem, METRIC_OF[bounds.objective], within)
     if picked is None:
         raise bounds.infeasible(problem, within)
-    return candidate(bounds, problem, picked)
+    return candidate(bounds, problem, picked, proven=picked.proven)
 
 
 def choose(bounds: Bounds, measure: Measure) -> Outcome:
@@ -79,9 +99,8 @@ def choose(bounds: Bounds, measure: Measure) -> Outcome:
     objective = METRIC_OF[bounds.objective]
     seen: list[Picked] = []
     found: list[Candidate] = []
-    corrections = {"size": 1.0, "loss": 1.0}
+    corrected = dict(within)
     for _ in range(MOST_BUILT):
-        corrected = {metric: limit / corrections.get(metric, 1.0) for metric, limit in within.items()}
         if found and objective == "loss":
             # Fidelity is as good as it gets: what differs may turn out better than was predicted.
             corrected.pop("loss", None)
@@ -93,12 +112,9 @@ def choose(bounds: Bounds, measure: Measure) -> Outcome:
         if picked is None or picked in seen:
             break
         seen.append(picked)
-        made = candidate(bounds, problem, picked)
-        measured = measure(tensor_plan(bounds, made))
-        found.append(replace(made, measured=measured))
-        loss = loss_of(measured.fidelity, language=bounds.language)
-        corrections["size"] = max(1.0, measured.size / made.predicted["size"])
-        corrections["loss"] = max(loss, LEAST_LOSS) / max(problem.value(picked, "loss"), LEAST_LOSS)
+        made = candidate(bounds, problem, picked, proven=picked.proven)
+        found.append(replace(made, measured=measure(tensor_plan(bounds, made))))
+        corrected = _corrected(bounds, problem, picked, found[-1])
     kept = [one for one in found if _keeps(bounds, one)]
     if not kept:
         raise _missed(bounds, found)
@@ -106,7 +122,25 @@ def choose(bounds: Bounds, measure: Measure) -> Outcome:
     return Outcome(bounds, tuple(found), min(kept, key=lambda one: sign * one.value(bounds.objective)))
 
 
-def candidate(bounds: Bounds, problem: Problem, picked: Picked) -> Candidate:
+def _corrected(bounds: Bounds, problem: Problem, picked: Picked, made: Candidate) -> dict[Metric, float]:
+    """The limits on predictions with which plans that turn out as this one did keep theirs. Bytes that were not
+    foreseen are those around the tensors, the same for all plans; a loss or a cost is off by a share."""
+    found = bounds.metrics()
+    for name, value in made.known.items():
+        metric = METRIC_OF[name]
+        if metric not in found:
+            continue
+        if metric == "loss":
+            lost = loss_of(value, language=bounds.language)
+            found[metric] /= max(lost, LEAST_LOSS) / max(problem.value(picked, "loss"), LEAST_LOSS)
+        elif metric == "cost":
+            found[metric] /= max(1.0, value / made.predicted[name])
+        else:
+            found[metric] -= max(0.0, value - made.predicted[name])
+    return found
+
+
+def candidate(bounds: Bounds, problem: Problem, picked: Picked, *, proven: bool = True) -> Candidate:
     """The plan with its reasons and predictions."""
     choices: dict[str, TensorChoice] = {}
     for tensor, number in zip(problem.tensors, picked, strict=True):
@@ -123,7 +157,7 @@ def candidate(bounds: Bounds, problem: Problem, picked: Picked) -> Candidate:
     cost = bounds.subject.predict(ordered)
     if cost is not None:
         predicted[bounds.cost_name] = cost.value
-    return Candidate(ordered, predicted, None if cost is None else cost.plus_minus)
+    return Candidate(ordered, predicted, None if cost is None else cost.plus_minus, proven=proven)
 
 
 def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0) -> TensorPlan:
@@ -131,36 +165,30 @@ def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0) -> TensorPlan:
     asked = ", ".join(
         f"{name} {'≥' if name == 'fidelity' else '≤'} {amount(name, value)}" for name, value in bounds.asked().items()
     )
-    told = ", ".join(f"{name} {amount(name, value)}" for name, value in made.predicted.items())
-    origin = f"best {bounds.objective} under {asked or 'no other limit'}; predicted {told}"
+    origin = f"best {bounds.objective} under {asked or 'no other limit'}; predicted {_told(made.predicted)}"
+    if not made.proven:
+        origin += " (not proven to be the best: the solver's time was up)"
     if made.measured is not None:
-        size, fidelity = made.measured.size, made.measured.fidelity
-        origin += f"; measured size {amount('size', size)}, fidelity {amount('fidelity', fidelity)}"
+        origin += f"; measured {_told(made.known)}"
         origin += f" ({built} built)" if built > 1 else ""
     return TensorPlan(MIXED, bounds.subject.backend, made.choices, origin, bounds.fidelity)
 
 
+def _told(values: Mapping[Objective, float]) -> str:
+    return ", ".join(f"{name} {amount(name, value)}" for name, value in values.items())
+
+
 def _keeps(bounds: Bounds, one: Candidate) -> bool:
-    names: tuple[Objective, ...] = ("size", "fidelity")
-    asked = bounds.asked()
-    return all(
-        one.value(name) >= asked[name] if name == "fidelity" else one.value(name) <= asked[name]
-        for name in names
-        if name in asked
-    )
+    """All limits on what was measured; the solver has seen to the others."""
+    return not bounds.missed(one.known)
 
 
 def _missed(bounds: Bounds, found: list[Candidate]) -> DoesNotFitError:
     rows = [
-        f"\n         size {amount('size', one.value('size'))}, fidelity {amount('fidelity', one.value('fidelity'))} "
-        f"(predicted {amount('fidelity', one.predicted['fidelity'])})"
+        f"\n         {_told(one.known)} (predicted fidelity {amount('fidelity', one.predicted['fidelity'])})"
         for one in found
     ]
-    best = max(found, key=lambda one: one.value("fidelity"))
-    nearest = math.floor(1e4 * best.value("fidelity")) / 1e4
-    hint = f"--min-fidelity {nearest:g} would be kept"
-    if bounds.limits.size is not None:
-        hint += "; or allow more bytes with --max-size"
+    hint = "; or ".join(dict.fromkeys(bounds.kept_by(one.known) for one in found))
     name, target = bounds.subject.checkpoint.name, bounds.subject.target.name
     count = f"{len(found)} plan" + ("s were" if len(found) > 1 else " was")
     return DoesNotFitError(

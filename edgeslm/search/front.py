@@ -12,7 +12,7 @@ from edgeslm.quantize.schemes import SCHEMES, Scheme
 from edgeslm.search.bounds import Bounds
 from edgeslm.search.choose import Candidate, Measure, candidate, tensor_plan
 from edgeslm.search.problem import Metric, Problem
-from edgeslm.search.solve import Picked, solve
+from edgeslm.search.solve import Picked, Solved, solve
 
 UNIFORM = ("fp32", "fp16", "int8", "int4")
 """Schemes that are compared with; those of other activations have no plan of this kind."""
@@ -36,7 +36,7 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
     the limits."""
     problem, within = bounds.subject.problem(), bounds.metrics()
     uniform = {name: uniform_plan(bounds, problem, SCHEMES[name]) for name in UNIFORM}
-    found: dict[Picked, None] = {}
+    found: dict[Solved, None] = {}
     for metric in ("size", "cost") if bounds.subject.has_costs else ("size",):
         for limit in _limits(problem, within, metric, uniform["int8"], count if metric == "size" else count // 2):
             picked = solve(problem, "loss", {**within, metric: min(limit, within.get(metric, limit))})
@@ -50,7 +50,8 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
     ordered = sorted(found, key=lambda one: problem.value(one, "size"))
     points = [Point(name, candidate(bounds, problem, plan), plan, name) for name, plan in uniform.items()]
     points += [
-        Point(f"{number:02d}", candidate(bounds, problem, plan), plan) for number, plan in enumerate(ordered, start=1)
+        Point(f"{number:02d}", candidate(bounds, problem, plan, proven=plan.proven), plan)
+        for number, plan in enumerate(ordered, start=1)
     ]
     counting: tuple[Metric, ...] = ("size", "loss", "cost") if bounds.subject.has_costs else ("size", "loss")
     values = [[problem.value(point.picked, metric) for metric in counting] for point in points]

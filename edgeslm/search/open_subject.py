@@ -9,6 +9,7 @@ from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, lan
 from edgeslm.cache import StageCache, cache_folder
 from edgeslm.cost.profile import TargetProfile, find_profile
 from edgeslm.cost.sizes import ModelShape
+from edgeslm.device.probe.language import REFERENCE_TOKENS as DEPTH
 from edgeslm.device.probe.sections import reference_length
 from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.limits import NO_LIMITS
@@ -29,8 +30,8 @@ def open_bounds(request: BuildRequest, announce: Announce) -> Bounds:
     """The request's limits on its model and target. Raises ConfigError for flags that exclude each other,
     MissingExtraError without the solver, and what the stages raise."""
     require_scipy()
-    if request.scheme is not None or request.plan is not None:
-        flag = "--scheme" if request.scheme is not None else "--plan"
+    if request.schemes or request.plan is not None:
+        flag = "--scheme" if request.schemes else "--plan"
         raise ConfigError(
             f"{flag} and limits exclude each other: {' '.join(request.limits.flags)} has a plan found",
             f"leave out {flag}, or the limits",
@@ -61,7 +62,7 @@ def plain_request(request: BuildRequest) -> BuildRequest:
 
 def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | None) -> Subject:
     checkpoint, decided = decision.checkpoint, decision.plan
-    shape, run, outputs = None, "", 0
+    shape, run, outputs, tokens = None, "", 0, None
     if checkpoint.decoder is None:
         stages = encoder_stages(cache, decision)
         onnx = stages.export()
@@ -71,17 +72,17 @@ def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | Non
             from edgeslm.backends.tflite.model_calls import encoder_shape
 
             shape = encoder_shape(stages.lower(onnx))
-            length = reference_length(onnx.lengths or (None,))
-            run = signature_names(onnx.lengths)[length] if length in onnx.lengths else next(iter(shape.calls))
+            tokens = reference_length(onnx.lengths or (None,))
+            run = signature_names(onnx.lengths)[tokens] if tokens in onnx.lengths else next(iter(shape.calls))
     else:
         language = LanguageStages(cache, checkpoint, decided, *decision.language_texts)
         calibration = language.calibration_tokens()
         if decided.backend == "tflite":
             shape, run = _decoder_shape(decision), language_signatures(decided.lengths[0])[0].name
-            outputs = checkpoint.decoder.vocabulary
+            outputs, tokens = checkpoint.decoder.vocabulary, min(DEPTH, decided.lengths[0])
     losses = _losses(cache, decision, calibration)
     ram = 0 if decision.budget is None else decision.budget.ram_bytes
-    return Subject(decision.target, checkpoint, decided.backend, losses, shape, profile, run, outputs, ram)
+    return Subject(decision.target, checkpoint, decided.backend, losses, shape, profile, run, outputs, ram, tokens)
 
 
 def _decoder_shape(decision: Decision) -> ModelShape:

@@ -18,10 +18,14 @@ class _Strict(BaseModel):
 
 
 class MeasuredPoint(_Strict):
-    """Of the plan as it was built: bytes of the model's files, and what it keeps on the scoring texts."""
+    """Of the plan as it was built: bytes of the model's files, and what it keeps on the scoring texts; instructions of
+    an emulated core, or ms and bytes of memory on this machine, where they were measured."""
 
     size: float
     fidelity: float
+    ram: float | None = None
+    latency: float | None = None
+    instructions: float | None = None
 
 
 class SearchPoint(_Strict):
@@ -29,6 +33,7 @@ class SearchPoint(_Strict):
 
     name: str
     scheme: str | None  # of a uniform one
+    proven: bool  # by prediction none is better: the solver came to its end
     best: bool  # no other is as good in size, cost and fidelity, and better in one of them
     command: str  # that builds it
     predicted: dict[str, float]
@@ -70,6 +75,7 @@ def search_report(
             SearchPoint(
                 name=point.name,
                 scheme=point.scheme,
+                proven=point.candidate.proven,
                 best=point.best,
                 command=_build_command(point, asked, files, subject.backend),
                 predicted={str(name): value for name, value in point.candidate.predicted.items()},

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
-from edgeslm.artifacts import Figure
+from edgeslm.artifacts import CompiledModel, Fidelity, Figure
+from edgeslm.cache import StageCache, cache_folder
 from edgeslm.limits import NO_LIMITS
-from edgeslm.pipeline import Announce, BuildRequest, measure
+from edgeslm.pipeline import Announce, BuildRequest, build, measure
 from edgeslm.quantize.plan import TensorPlan
+from edgeslm.search.bounds import Bounds
 from edgeslm.search.choose import Measure, Measurement, Outcome, choose, propose, tensor_plan
+from edgeslm.search.cost_meter import Cost, CostMeter
 from edgeslm.search.open_subject import open_bounds
 
 Tell = Callable[[str], None]
@@ -30,19 +35,16 @@ def chosen(request: BuildRequest, announce: Announce, tell: Tell) -> tuple[Build
     if not request.limits.asked:
         return request, None
     bounds = open_bounds(request, announce)
-    outcome = choose(bounds, measuring(request, announce, tell))
+    outcome = choose(bounds, measuring(bounds, request, announce, tell, costs=bounds.weighs_cost))
     return with_plan(request, outcome.plan()), outcome
 
 
 def figures(outcome: Outcome) -> tuple[Figure, ...]:
     """Of the winner: predicted, measured, asked for."""
     winner, asked = outcome.winner, outcome.bounds.asked()
-    measured: dict[str, float] = {}
-    if winner.measured is not None:
-        measured = {"size": winner.measured.size, "fidelity": winner.measured.fidelity}
     cost = outcome.bounds.cost_name
     return tuple(
-        Figure(name, value, measured.get(name), asked.get(name), winner.plus_minus if name == cost else None)
+        Figure(name, value, winner.known.get(name), asked.get(name), winner.plus_minus if name == cost else None)
         for name, value in winner.predicted.items()
     )
 
@@ -51,16 +53,34 @@ def with_plan(request: BuildRequest, plan: TensorPlan) -> BuildRequest:
     return dataclasses.replace(request, plan=plan, backend=None, limits=NO_LIMITS)
 
 
-def measuring(request: BuildRequest, announce: Announce, tell: Tell) -> Measure:
-    """Builds a plan by the pipeline's own stages, and scores it."""
+def measuring(bounds: Bounds, request: BuildRequest, announce: Announce, tell: Tell, *, costs: bool) -> Measure:
+    """Builds a plan by the pipeline's own stages, and scores it. `costs`: what a run takes is measured, too, where that
+    can be done on this machine."""
+
+    def quietly(stage: str, cached: bool) -> AbstractContextManager[None]:
+        return nullcontext() if cached else announce(stage, cached)
+
+    meter = CostMeter(bounds.subject, StageCache(cache_folder(), quietly), quietly)
 
     def carry_out(plan: TensorPlan) -> Measurement:
         tell(f"candidate: {plan.origin}")
-        made = measure(
-            with_plan(request, plan), lambda stage, cached: nullcontext() if cached else announce(stage, cached)
-        )
-        perplexity = made.fidelity.perplexity
-        kept = made.fidelity.cosine_min if perplexity is None else perplexity.kept
-        return Measurement(made.compiled.bytes, kept)
+        asked = with_plan(request, plan)
+        if not costs or meter.why_not is not None:
+            made = measure(asked, quietly)
+            return _measurement(made.compiled, made.fidelity, bounds, None)
+        with tempfile.TemporaryDirectory(prefix="edgeslm-candidate-") as folder:
+            built = build(dataclasses.replace(asked, out=Path(folder), allow_below_gate=True), quietly)
+            cost = meter.measure(built.bundle.path, built.compiled.digest)
+        if cost is None:
+            tell(f"{bounds.cost_name} of candidates are predicted alone: {meter.why_not}")
+        return _measurement(built.compiled, built.fidelity, bounds, cost)
 
     return carry_out
+
+
+def _measurement(compiled: CompiledModel, fidelity: Fidelity, bounds: Bounds, cost: Cost | None) -> Measurement:
+    perplexity = fidelity.perplexity
+    kept = fidelity.cosine_min if perplexity is None else perplexity.kept
+    if cost is None:
+        return Measurement(compiled.bytes, kept)
+    return Measurement(compiled.bytes, kept, ram=cost.ram, **{bounds.cost_name: cost.value})

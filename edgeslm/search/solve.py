@@ -4,10 +4,12 @@ Huangfu and Hall 2018, in scipy.optimize.milp). The same problem gives the same 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edgeslm.errors import InternalError, MissingExtraError
+from edgeslm.cache import cache_folder
+from edgeslm.errors import DoesNotFitError, InternalError, MissingExtraError
+from edgeslm.formats.quiet import quiet_output
 from edgeslm.search.problem import METRICS, Metric, Option, Problem, Tensor
 
 Limits = Mapping[Metric, float]
@@ -17,8 +19,16 @@ SCALE = 1e4
 ROUNDING = 1e-12
 """Share of a limit that sums of floats may be off; what is really beyond it is refused in the end."""
 ATTEMPTS = 50
+OUT_OF_TIME = 1
+"""scipy's status of an answer that the time limit, or one on iterations, cut short."""
 UNHURRIED_S = 60.0
-"""A search that long proves nothing more in practice; what is found until then is taken."""
+"""A search that long proves nothing more in practice; what is found until then is taken, and says so."""
+
+
+class Solved(Picked):
+    """A plan as the solver found it. `proven`: none is better."""
+
+    proven = True
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ def require_scipy() -> None:
 
 def solve(
     problem: Problem, objective: Metric, limits: Limits, unlike: Collection[Picked] = (), differing: int = 1
-) -> Picked | None:
+) -> Solved | None:
     """The plan with the least `objective` among those within `limits`: an option's number for each tensor; None where
     there is none. Slow options are taken only where nothing else is within the limits, or where bytes are what is to
     be least. Plans differ from those in `unlike` in at least `differing` tensors.
@@ -49,7 +59,7 @@ def solve(
         known = [_renumbered(picked, numbers) for picked in unlike]
         found = _solve(fast, objective, limits, known, differing)
         if found is not None:
-            return tuple(numbers[tensor][number] for tensor, number in enumerate(found))
+            return _solved((numbers[tensor][number] for tensor, number in enumerate(found)), proven=found.proven)
     return _solve(problem, objective, limits, [list(picked) for picked in unlike], differing)
 
 
@@ -84,7 +94,7 @@ def _renumbered(picked: Picked, numbers: Sequence[Sequence[int]]) -> list[int | 
 
 def _solve(
     problem: Problem, objective: Metric, limits: Limits, unlike: Sequence[Sequence[int | None]], differing: int
-) -> Picked | None:
+) -> Solved | None:
     excluded = list(zip(unlike, [differing] * len(unlike), strict=True))
     for _ in range(ATTEMPTS):
         picked = _branch_and_bound(problem, objective, limits, excluded)
@@ -101,14 +111,14 @@ def _branch_and_bound(
     objective: Metric,
     limits: Limits,
     unlike: Sequence[tuple[Sequence[int | None], int]],
-) -> Picked | None:
+) -> Solved | None:
     """`unlike`: plans, and in how many tensors others must differ from each."""
     import numpy as np
     from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]  # no types here
     from scipy.sparse import coo_array  # type: ignore[import-untyped]
 
     if not problem.tensors:
-        return () if all(problem.value((), metric) <= limit for metric, limit in limits.items()) else None
+        return Solved() if all(problem.value((), metric) <= limit for metric, limit in limits.items()) else None
     possible = _possible(problem, limits)
     if not all(possible):
         return None
@@ -138,16 +148,29 @@ def _branch_and_bound(
     matrix = coo_array(([v for one in rows for v in one[1]], (lines, columns)), shape=(len(rows), len(flat)))
     costs = np.array(row(objective))
     spread = float(np.ptp(costs)) or 1.0
-    answer = milp(
-        costs * (SCALE / spread),
-        integrality=np.ones(len(flat)),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(matrix.tocsr(), [one[2] for one in rows], [one[3] for one in rows]),
-        options={"mip_rel_gap": 0.0, "time_limit": UNHURRIED_S},
-    )
+    with quiet_output(cache_folder() / "logs" / "solver.log"):  # it prints whatever it is told
+        answer = milp(
+            costs * (SCALE / spread),
+            integrality=np.ones(len(flat)),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(matrix.tocsr(), [one[2] for one in rows], [one[3] for one in rows]),
+            options={"mip_rel_gap": 0.0, "time_limit": UNHURRIED_S},
+        )
     if answer.x is None:
+        if answer.status == OUT_OF_TIME:
+            raise DoesNotFitError(
+                f"no plan that keeps all limits was found in {UNHURRIED_S:.0f} s, and none is ruled out",
+                "limits that leave a little more room are decided at once",
+            )
         return None
-    return tuple(max(numbers, key=lambda n: answer.x[place[t, n]]) for t, numbers in enumerate(kept))
+    found = (max(numbers, key=lambda n: answer.x[place[t, n]]) for t, numbers in enumerate(kept))
+    return _solved(found, proven=answer.status != OUT_OF_TIME)
+
+
+def _solved(numbers: Iterable[int], *, proven: bool) -> Solved:
+    made = Solved(numbers)
+    made.proven = proven
+    return made
 
 
 def _possible(problem: Problem, limits: Limits) -> list[list[int]]:

@@ -25,7 +25,8 @@ Losses = Mapping[str, Mapping[Choice, float]]
 class Subject:
     """What is chosen for. `shape` and `profile` are None where the backend or the core has none: sizes are then those
     of the tensors alone, and there are no costs. `run` is the signature that is judged, `outputs` the numbers
-    it hands out; `firmware_ram` what a microcontroller needs, whose weights stay in flash."""
+    it hands out; `firmware_ram` what a microcontroller needs, whose weights stay in flash; `tokens` the length of the
+    run, of a decoder the depth of its step; None for a plain module."""
 
     target: Target
     checkpoint: Checkpoint
@@ -36,6 +37,7 @@ class Subject:
     run: str = ""
     outputs: int = 0
     firmware_ram: int = 0
+    tokens: int | None = None
 
     @property
     def task(self) -> Task:

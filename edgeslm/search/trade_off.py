@@ -20,12 +20,21 @@ from edgeslm.search.run import Tell, measuring
 
 
 def explore(
-    request: BuildRequest, asked: Sequence[str], count: int, measures: int, announce: Announce, tell: Tell
+    request: BuildRequest,
+    asked: Sequence[str],
+    count: int,
+    measures: int,
+    announce: Announce,
+    tell: Tell,
+    *,
+    costs: bool = False,
 ) -> SearchReport:
-    """`asked`: the flags that say what is built, for the commands; plans go to the request's output folder."""
+    """`asked`: the flags that say what is built, for the commands; plans go to the request's output folder. `costs`:
+    those of points that are built are measured even where no limit is on them."""
     bounds = open_bounds(request, announce)
     points = find_front(bounds, count)
-    points = measured(bounds, points, measures, measuring(request, announce, tell))
+    meter = measuring(bounds, request, announce, tell, costs=costs or bounds.weighs_cost)
+    points = measured(bounds, points, measures, meter)
     files = {point.name: _write(bounds, point, request.out) for point in points if point.scheme is None}
     return search_report(bounds, points, asked, files)
 

@@ -10,20 +10,24 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgeslm.api import inspect
+from edgeslm.backends.tflite.kernel_file import write_kernels
 from edgeslm.emulator.userland import Userland
-from edgeslm.errors import EdgeslmError
+from edgeslm.errors import DeviceError, EdgeslmError
 from edgeslm.formats.parcel import Parcel, open_parcel, write_tar
 from edgeslm.probe import pushed
+from edgeslm.probe.kernel_run import KernelRequest, measure_kernels
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.run import Outcome, ProbeRequest, probe
 from edgeslm.probe.settings import AdbMode, OnEvent, ProbeSettings, on_line
 from edgeslm.probe.transports import adb as transport
+from edgeslm.target import load_target
 from tests.android.adb_bundles import tiny_bundle
 from tests.android.adb_phone import APP, Phone, adb_server, app_that_writes, phone, problem
 from tests.android.adbd import Faults
@@ -305,6 +309,32 @@ def test_what_is_kept_is_not_copied_again(fake_phone: Phone, bundle: Path, stand
     assert report_of(ask(bundle)).complete
     assert len(fake_phone.adbd.pushed) == 3
     assert {path.name for path in fake_phone.base.iterdir()} == kept
+
+
+def test_kernels_are_measured_on_a_phone_and_nothing_is_left_there(
+    fake_phone: Phone, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """Of `edgeslm profile-target --via adb`; the phone's times are made up."""
+    kernels = write_kernels(tmp_path / "kernels.tflite", small=True, repeat=True)
+    told = [
+        {"section": "kernel", "signature": one.signature, "runs": 0, "operators": [], "samples_ms": [0.5, 0.25, 1.0]}
+        for one in kernels
+    ]
+    there = '[ -f "$8/model/kernels.json" ] && [ -f "$8/model/kernels.tflite" ] || exit 3'
+    stand_in(f'case "$*" in *--kernels*) ;; *) exit 4 ;; esac\n{there}\n{says(START, DEVICE, *told)}')
+    request = KernelRequest(load_target("rpi5"), f"adb:{fake_phone.serial}", rounds=3, small=True)
+    points = measure_kernels(request, lambda title: nullcontext())
+    assert (points.unit, points.device, points.emulated) == ("ms", "Fake Phone", False)
+    assert len(points.points) == sum(bool(one.calls) for one in kernels)
+    assert not fake_phone.base.exists()
+    with pytest.raises(DeviceError, match="the device has a cortex-a76, and rpi4 is described with a cortex-a72"):
+        measure_kernels(replace(request, target=load_target("rpi4")), lambda title: nullcontext())
+    # Another phone of the class: its cores are its own.
+    phones = measure_kernels(replace(request, target=load_target("android-arm64")), lambda title: nullcontext())
+    assert phones.points
+    fake_phone.set(ro__kernel__qemu="1")
+    with pytest.raises(DeviceError, match="the device is emulated, so it has no times to tell"):
+        measure_kernels(request, lambda title: nullcontext())
 
 
 def test_ctrl_c_ends_what_runs_there(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.arm64.userland import problem
 from tests.conftest import Answer
 
 Edgeslm = Callable[..., Answer]
@@ -113,3 +114,22 @@ def test_a_search_shows_the_front_and_a_command_for_each_point(edgeslm: Edgeslm,
     assert again.status == 0, again.stderr
     assert again.json["model_bytes"] == one["measured"]["size"]
     assert again.json["fidelity"]["cosine_min"] == one["measured"]["fidelity"]
+
+
+@pytest.mark.skipif(problem() is not None, reason=problem() or "")
+def test_instructions_are_counted_of_what_was_built_or_said_to_be_predicted(
+    edgeslm: Edgeslm, bert: Path, tmp_path: Path
+) -> None:
+    flags = ("--objective", "instructions", "--min-fidelity", "0.9", "-o", tmp_path, "--json", "--force")
+    blind = edgeslm("build", *FLAGS, "--model", bert, *flags, PATH=str(tmp_path))
+    assert blind.status == 0, blind.stderr
+    assert "instructions of candidates are predicted alone: qemu-aarch64 is not on PATH" in blind.stderr
+    counted = edgeslm("build", *FLAGS, "--model", bert, *flags)
+    assert counted.status == 0, counted.stderr
+    assert "predicted alone" not in counted.stderr
+    (before,), (after,) = (
+        [one for one in answer.json["figures"] if one["name"] == "instructions"] for answer in (blind, counted)
+    )
+    assert before["measured"] is None
+    assert after["predicted"] == before["predicted"]
+    assert after["measured"] == pytest.approx(after["predicted"], rel=0.1)

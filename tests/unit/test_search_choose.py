@@ -17,7 +17,7 @@ from edgeslm.limits import Limits
 from edgeslm.quantize.choices import Choice, allowed_choices
 from edgeslm.quantize.plan import TensorPlan
 from edgeslm.search.bounds import Bounds
-from edgeslm.search.choose import MOST_BUILT, Measurement, choose, propose
+from edgeslm.search.choose import MOST_BUILT, Measurement, choose, propose, tensor_plan
 from edgeslm.search.subject import Subject, join_overlapping
 from edgeslm.target import load_target
 
@@ -161,7 +161,7 @@ def test_the_one_that_is_really_best_wins() -> None:
     assert outcome.winner.choices == asked[1].choices
     plan = outcome.plan()
     assert "measured size" in plan.origin
-    assert "fidelity 0.97 " in plan.origin
+    assert "fidelity 0.97 (3 built)" in plan.origin
     assert plan.min_fidelity == 0.9
     assert len({str(one.choices) for one in outcome.candidates}) == len(asked)
 
@@ -187,6 +187,49 @@ def test_a_file_that_turns_out_larger_is_chosen_smaller_the_next_time() -> None:
 
     outcome = choose(bounds(size=200_000), measure)
     assert outcome.winner.value("size") <= 200_000
+
+
+def test_instructions_that_were_predicted_too_few_are_corrected_and_decide() -> None:
+    """Every run takes a fifth more than was predicted."""
+    least = propose(bounds(0.9, objective="instructions")).predicted["instructions"]
+
+    def measure(plan: TensorPlan) -> Measurement:
+        told, cost = honest(plan), subject().predict(plan.choices)
+        assert cost is not None
+        return Measurement(told.size, told.fidelity, instructions=1.2 * cost.value)
+
+    limit = 1.7 * least
+    outcome = choose(bounds(instructions=limit), measure)
+    first, winner = outcome.candidates[0], outcome.winner
+    assert first.predicted["instructions"] <= limit < first.value("instructions")
+    assert winner.value("instructions") == pytest.approx(1.2 * winner.predicted["instructions"])
+    assert winner.value("instructions") <= limit
+    with pytest.raises(DoesNotFitError, match="kept all limits when it was built") as caught:
+        choose(bounds(instructions=1.1 * least), measure)
+    nearest = float(str(caught.value.hint).split("--max-instructions ")[1].split()[0])
+    assert nearest > 1.1 * least
+
+
+def test_a_plan_that_the_solver_could_not_prove_best_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import scipy.optimize  # type: ignore[import-untyped]  # no types here
+
+    exact = scipy.optimize.milp
+
+    def hurried(*given: Any, **options: Any) -> Any:
+        found = exact(*given, **options)
+        found.status = 1
+        return found
+
+    def too_late(*given: Any, **options: Any) -> Any:
+        return scipy.optimize.OptimizeResult(x=None, status=1)
+
+    monkeypatch.setattr(scipy.optimize, "milp", hurried)
+    made = propose(bounds(size=200_000))
+    assert not made.proven
+    assert "not proven to be the best" in tensor_plan(bounds(size=200_000), made).origin
+    monkeypatch.setattr(scipy.optimize, "milp", too_late)
+    with pytest.raises(DoesNotFitError, match=r"no plan that keeps all limits was found in 60 s"):
+        propose(bounds(size=200_000))
 
 
 def test_plans_that_all_miss_are_told_with_what_they_came_to() -> None:

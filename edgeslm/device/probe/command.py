@@ -28,6 +28,7 @@ def add_probe(commands: Any, bundle: Path) -> None:
     parser.add_argument("--time-limit", type=float, default=600, metavar="S", help="end after S seconds (default: 600)")
     parser.add_argument("--meter", metavar="M", help="a power meter: /dev/ttyUSB0[@BAUD] or tcp://HOST:PORT")
     parser.add_argument("--events", action="store_true", help="a JSON object per line; ends when stdin is closed")
+    parser.add_argument("--no-profile", action="store_true", help=argparse.SUPPRESS)  # a figure alone is wanted
     parser.add_argument("--kernels", action="store_true", help=argparse.SUPPRESS)  # of edgeslm profile-target
     parser.add_argument("--counted", action="store_true", help=argparse.SUPPRESS)  # under our emulator's plugin
 
@@ -46,6 +47,7 @@ def run_probe(options: argparse.Namespace) -> int:
         threads=options.threads,
         lengths=tuple(options.length or ()),
         meter=options.meter,
+        profile=not options.no_profile,
         kernels=options.kernels,
         counted=options.counted,
     )

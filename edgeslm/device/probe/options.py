@@ -16,6 +16,7 @@ class Options:
     lengths: tuple[int, ...] = ()  # all, if not given
     meter: str | None = None
     counted: bool = False  # an emulator counts instructions between marks
+    profile: bool = True  # which operator takes how long
     kernels: bool = False  # the bundle is one of single kernels
 
     @property

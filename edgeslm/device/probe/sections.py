@@ -109,9 +109,11 @@ def probe(options: Options) -> Iterator[Event]:
         "reload_ms": reload_ms,
         "clock_backwards": stopwatch.discarded,
     }
-    if _is_short_of_memory(after, taken["peak_rss"], emulated):
+    if not options.profile:
+        profile: Event = {"signature": None, "runs": 0, "operators": [], "why_not": "it was not asked for"}
+    elif _is_short_of_memory(after, taken["peak_rss"], emulated):
         why_not = "the device has too little free memory to open the model once more"
-        profile: Event = {"signature": None, "runs": 0, "operators": [], "why_not": why_not}
+        profile = {"signature": None, "runs": 0, "operators": [], "why_not": why_not}
     else:
         profile = subject.profile(reference)
     yield {"section": "profile", "tokens": reference, **profile}

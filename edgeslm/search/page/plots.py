@@ -31,7 +31,8 @@ def trade_off(report: SearchReport, name: str, plot: str, title: str) -> Plot | 
     scale, unit = {"size": (1e6, "MB"), "latency": (1.0, "ms"), "instructions": (1e6, "M instructions")}[name]
 
     def at(point: SearchPoint) -> tuple[float, float]:
-        value = point.measured.size if name == "size" and point.measured else point.predicted[name]
+        known: float | None = getattr(point.measured, name) if point.measured else None
+        value = point.predicted[name] if known is None else known
         fidelity = point.measured.fidelity if point.measured else point.predicted["fidelity"]
         return value / scale, max(1 - fidelity, LEAST_LOSS)
 

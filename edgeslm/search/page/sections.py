@@ -63,6 +63,18 @@ def shown(report: SearchReport, point: SearchPoint, name: str) -> str:
     return UNKNOWN if value is None else amount(name, value)
 
 
+def shown_measured(point: SearchPoint, name: str) -> str:
+    value = None if point.measured is None else getattr(point.measured, name)
+    return UNKNOWN if value is None else amount(name, value)
+
+
+def measured_costs(report: SearchReport) -> list[str]:
+    """The cost's name where any point's was measured."""
+    cost = report.cost
+    known = cost is not None and any(getattr(point.measured, cost, None) is not None for point in report.points)
+    return [cost] if cost is not None and known else []
+
+
 def _tile(name: str, point: SearchPoint, report: SearchReport, *, large: bool = False) -> Tile:
     size, fidelity = point.predicted["size"], point.predicted["fidelity"]
     if point.measured is not None:
@@ -79,21 +91,22 @@ def _tile(name: str, point: SearchPoint, report: SearchReport, *, large: bool = 
 
 def _table(report: SearchReport) -> Table:
     costs = [report.cost] if report.cost else []
-    header = ["plan", "size", "size, measured", *costs, "RAM", "fidelity", "fidelity, measured", "on the front"]
+    header = ["plan", "size", "size, measured", *costs, *(f"{cost}, measured" for cost in measured_costs(report))]
+    header += ["RAM", "fidelity", "fidelity, measured", "on the front"]
     return Table(header, [_row(report, point) for point in report.points])
 
 
 def _row(report: SearchReport, point: SearchPoint) -> Sequence[str]:
-    measured = point.measured
     costs = [shown(report, point, report.cost)] if report.cost else []
+    costs += [shown_measured(point, cost) for cost in measured_costs(report)]
     return (
         _name(point),
         shown(report, point, "size"),
-        UNKNOWN if measured is None else amount("size", measured.size),
+        shown_measured(point, "size"),
         *costs,
         shown(report, point, "ram"),
         shown(report, point, "fidelity"),
-        UNKNOWN if measured is None else amount("fidelity", measured.fidelity),
+        shown_measured(point, "fidelity"),
         "yes" if point.best else "",
     )
 
