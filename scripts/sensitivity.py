@@ -1,4 +1,5 @@
-"""How well the losses of single tensors foretell that of a plan: random mixed plans, expected against measured.
+"""How well the losses of single tensors, of the choices that a search measures, foretell that of a plan: random mixed
+plans, expected against measured.
 
 python -m scripts.sensitivity demo tflite          # MiniLM
 python -m scripts.sensitivity FOLDER tflite --plans 20
@@ -21,6 +22,7 @@ from edgeslm.export.tensor_losses import LossMeter
 from edgeslm.formats.samples import read_samples
 from edgeslm.pipeline import BuildRequest, encoder_stages, plan
 from edgeslm.quantize.choices import allowed_choices
+from edgeslm.search.losses import measured_choices
 from edgeslm.stages.sensitivity import ROWS, sensitivity_stage
 
 
@@ -40,7 +42,7 @@ def main() -> int:
         stages = encoder_stages(cache, decision)
         calibration = stages.calibration_samples(stages.export())
     allowed = {one.name: allowed_choices(one, arguments.backend, language=language) for one in checkpoint.parameters}
-    choices = {name: [one for one in found if one[0] != "fp16"] for name, found in allowed.items() if len(found) > 1}
+    choices = {name: measured_choices(found) for name, found in allowed.items() if len(found) > 1}
     started, used = time.monotonic(), time.process_time()
     found = sensitivity_stage(cache, checkpoint, arguments.backend, calibration, choices)
     spent = f"{time.monotonic() - started:.0f} s, processor time {time.process_time() - used:.0f} s"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BUDGET, FEWEST, MOST = 2e10, 256, 2048
 """As many tokens are read as make BUDGET with the model's parameters, within limits."""
-AT_ONCE = 16  # texts of about the same length
+AT_ONCE = 8  # texts of about the same length
 KEPT_LOGITS = 8_000_000  # numbers of a language model's answers that are compared
 SMALL = 4_000_000
 """Parameters up to which one thread is enough: more of them mostly wait for each other."""
@@ -218,16 +218,19 @@ class _Seen:
         self.ids: dict[str, torch.Tensor] = {}
         self._moments: dict[str, torch.Tensor] = {}
         self._same: dict[str, str] = {}
+        self._sums: dict[tuple[str, ...], NDArray[np.float32]] = {}
 
     def moments(self, names: Iterator[str]) -> NDArray[np.float32] | None:
-        """The sum over the layers of those names; None where none is a linear one."""
-        found = [
-            self._moments[self._same.get(name, name)] for name in names if self._same.get(name, name) in self._moments
-        ]
-        if not found:
+        """The sum over the layers of those names, read-only, the same array each time; None where none is linear."""
+        sources = tuple(self._same.get(name, name) for name in names)
+        sources = tuple(source for source in sources if source in self._moments)
+        if not sources:
             return None
-        total: NDArray[np.float32] = sum(found).numpy()  # type: ignore[union-attr]  # there is one at least
-        return total
+        if sources not in self._sums:
+            first, *others = (self._moments[source] for source in sources)
+            self._sums[sources] = sum(others, first).numpy()
+            self._sums[sources].flags.writeable = False
+        return self._sums[sources]
 
     @contextmanager
     def watch(self) -> Iterator[None]:

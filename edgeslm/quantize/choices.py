@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edgeslm.artifacts import Parameter, Precision
-from edgeslm.decoder import Decoder, Matrix
+from edgeslm.decoder import Decoder, Matrix, Part
 
 Choice = tuple[Precision, int | None]
 """Precision, and columns to a scale; None is one scale to a row, or none at all."""
@@ -77,14 +77,22 @@ def allowed_choices(parameter: Parameter, backend: str, *, language: bool = Fals
 
 def stored_together(parameters: Iterable[Parameter], decoder: Decoder | None) -> tuple[tuple[str, ...], ...]:
     """Names of the parameters that share a choice, because a decoder's graph has them side by side in one matrix
-    (queries, keys, values); every name once, in the order of `parameters`."""
+    (queries, keys, values; gate and up); every name once, in the order of `parameters`."""
     group_of: dict[str, tuple[str, ...]] = {}
-    for matrix in [] if decoder is None else matrices_of(decoder):
-        names = tuple(dict.fromkeys(part.parameter for part in matrix.parts))
+    for parts in [] if decoder is None else _joined_parts(decoder):
+        names = tuple(dict.fromkeys(part.parameter for part in parts))
         together = tuple(dict.fromkeys(other for name in names for other in group_of.get(name, (name,))))
         group_of |= dict.fromkeys(together, together)
     found = [group_of.get(parameter.name, (parameter.name,)) for parameter in parameters]
     return tuple(dict.fromkeys(found))
+
+
+def _joined_parts(decoder: Decoder) -> Iterator[tuple[Part, ...]]:
+    for matrix in matrices_of(decoder):
+        yield matrix.parts
+    for layer in decoder.layers:
+        if layer.gate is not None:
+            yield (*layer.gate.parts, *layer.up.parts)
 
 
 def matrices_of(decoder: Decoder) -> tuple[Matrix, ...]:

@@ -8,6 +8,7 @@ that Chee et al. (2023, arXiv:2307.13304) proved equal to it, which needs a fact
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +25,7 @@ class Grid(Protocol):
         """Columns from `start` on come next, as the feedback has left them [rows, columns]: choose their steps."""
 
     def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
-        """The nearest codes and the values they stand for, [rows, 1] each, of one column [rows, 1] of the block."""
+        """The nearest codes and the values they stand for, [rows] each, of one column [rows] of the block."""
 
 
 def round_with_feedback(weights: Floats, factor: Floats, grid: Grid, group: int | None) -> NDArray[np.int16]:
@@ -37,21 +38,20 @@ def round_with_feedback(weights: Floats, factor: Floats, grid: Grid, group: int 
     # Sums end the same on any number of cores. And OpenBLAS' threads, waiting for each other on a busy machine,
     # take four times as long as one of them alone.
     with threadpool_limits(1, user_api="blas"):
-        columns = weights.shape[1]
-        codes = np.empty(weights.shape, dtype=np.int16)
-        errors = np.zeros(weights.shape, dtype=np.float32)
-        for start in range(0, columns, group or STRIDE):
-            end = min(start + (group or STRIDE), columns)
-            shifted = weights[:, start:end] + errors[:, :start] @ factor[:start, start:end]
+        columns = np.ascontiguousarray(weights.T)  # each column in one piece
+        codes = np.empty(columns.shape, dtype=np.int16)
+        errors = np.zeros(columns.shape, dtype=np.float32)
+        for start in range(0, len(columns), group or STRIDE):
+            end = min(start + (group or STRIDE), len(columns))
+            shifted = columns[start:end] + factor[:start, start:end].T @ errors[:start]
             if group or start == 0:
-                grid.enter(shifted if group else weights, start)
-            for column in range(start, end):
-                fed = errors[:, start:column] @ factor[start:column, column, None]
-                codes[:, column : column + 1], values = grid.round(
-                    shifted[:, column - start : column - start + 1] + fed
-                )
-                errors[:, column : column + 1] = weights[:, column : column + 1] - values
-        return codes
+                grid.enter(shifted.T if group else weights, start)
+            shares = np.ascontiguousarray(factor[start:end, start:end].T)
+            for place, column in enumerate(range(start, end)):
+                fed = shares[place, :place] @ errors[start:column]
+                codes[column], values = grid.round(shifted[place] + fed)
+                np.subtract(columns[column], values, out=errors[column])
+        return np.ascontiguousarray(codes.T)
 
 
 def feedback_factor(moments: NDArray[Any], damping: float) -> Floats:
@@ -60,7 +60,25 @@ def feedback_factor(moments: NDArray[Any], damping: float) -> Floats:
     (F + 1) D (F + 1)ᵀ are the damped moments, with D diagonal. `damping` is added to the moments' diagonal, as a
     share of its mean: how far directions that the calibration inputs do not have may be bent. It bounds the moments'
     condition by columns / damping, so single precision is enough.
+
+    The last factor of moments that are read-only is kept as long as they are: choices for one tensor, tried in turn,
+    share it.
     """
+    if moments.flags.writeable:
+        return _factor(moments, damping)
+    for known, share, factor in _last:
+        if known() is moments and share == damping:
+            return factor
+    factor = _factor(moments, damping)
+    factor.flags.writeable = False
+    _last[:] = [(weakref.ref(moments, lambda _: _last.clear()), damping, factor)]
+    return factor
+
+
+_last: list[tuple[weakref.ref[NDArray[Any]], float, Floats]] = []
+
+
+def _factor(moments: NDArray[Any], damping: float) -> Floats:
     from threadpoolctl import threadpool_limits
 
     damped = moments.astype(np.float32)
@@ -68,6 +86,8 @@ def feedback_factor(moments: NDArray[Any], damping: float) -> Floats:
     unseen = damped[diagonal] <= 0  # columns of zeros, added to fill a block, and inputs that are always zero
     damped[diagonal] += np.float32(damping) * damped[diagonal].mean() + unseen
     with threadpool_limits(1, user_api="blas"):
-        upper = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
-    factor: Floats = np.triu(upper / upper[diagonal], 1).astype(np.float32)
+        lower = np.linalg.cholesky(damped[::-1, ::-1])
+    lower /= lower[diagonal]
+    lower[diagonal] = 0
+    factor: Floats = np.ascontiguousarray(lower[::-1, ::-1])
     return factor

@@ -20,6 +20,7 @@ LEAST = {8: -127, 4: -8}
 SHARES = np.linspace(1.0, 0.7, 16, dtype=np.float32)
 """Shares of a block's largest weight that the search tries as its range: cutting it off makes the steps finer."""
 DAMPING = 0.02  # of the feedback's factor
+AT_ONCE = 1 << 18  # weights times shares that are searched together: more of them leave the processor's cache
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def round_values(weights: Floats, choice: tuple[Precision, int | None], moments:
         return weights.astype(np.float16).astype(np.float32)
     group = group if precision == "int4" else None
     missing = -weights.shape[1] % group if group else 0
-    known = None if moments is None or group is None else np.pad(moments, (0, missing))  # a filling is given nothing
+    known = None if group is None else moments
+    if known is not None and missing:
+        known = np.pad(known, (0, missing))  # a filling is given nothing
     rounded = round_matrix(np.pad(weights, ((0, 0), (0, missing))), BITS[precision], group, known)
     values: Floats = (rounded.codes * np.repeat(rounded.scales, group or 1, axis=1)).astype(np.float32)
     return values[:, : weights.shape[1]]
@@ -82,7 +85,7 @@ def round_with_feedback(
 
 @dataclass
 class _SymmetricGrid:
-    """`scales`: of the rows, given, or of each block entered, [out, 1] each."""
+    """`scales`: of the rows, given, or of each block entered, [out, 1] each; `step` those of the last, [out]."""
 
     bits: int
     importance: Floats
@@ -90,14 +93,17 @@ class _SymmetricGrid:
 
     def __post_init__(self) -> None:
         self.by_row = bool(self.scales)
+        if self.by_row:
+            self.step = self.scales[0][:, 0]
 
     def enter(self, block: Floats, start: int) -> None:
         if not self.by_row:
             self.scales.append(search_scales(block, self.bits, self.importance[start : start + block.shape[1]]))
+            self.step = self.scales[-1][:, 0]
 
     def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
-        codes = np.clip(np.rint(column / self.scales[-1]), LEAST[self.bits], LARGEST[self.bits])
-        return codes, codes * self.scales[-1]
+        codes = np.clip(np.rint(column / self.step), LEAST[self.bits], LARGEST[self.bits])
+        return codes, codes * self.step
 
 
 def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | None = None) -> Floats:
@@ -105,21 +111,37 @@ def search_scales(block: Floats, bits: int, importance: NDArray[np.float32] | No
 
     Each share of the range gives codes, and these the scale that fits them best by least squares, which is tried too.
     """
-    least, top = LEAST[bits], LARGEST[bits]
     weight = np.ones(block.shape[1], np.float32) if importance is None else importance
-    peak = np.maximum(block.max(axis=1, keepdims=True) / top, block.min(axis=1, keepdims=True) / least)
-    best: Floats = np.zeros_like(peak)
-    best_error = np.full((len(block), 1), np.inf, dtype=np.float32)
-    for tried in (np.abs(block).max(axis=1, keepdims=True) / top, *(peak * share for share in SHARES)):
-        scale = _half(np.maximum(tried, np.float32(1e-8)))
-        for _ in range(2):
-            codes = np.clip(np.rint(block / scale), least, top)
-            error = np.square(codes * scale - block) @ weight[:, None]
-            better = error < best_error
-            best, best_error = np.where(better, scale, best), np.where(better, error, best_error)
-            squares = (codes * codes) @ weight[:, None]
-            fitted = (codes * block) @ weight[:, None] / np.where(squares > 0, squares, np.float32(1))
-            scale = _half(np.where(fitted > 0, fitted, scale))
+    step = max(1, AT_ONCE // (block.shape[1] * len(SHARES)))
+    parts = [
+        _search_rows(np.ascontiguousarray(block[start : start + step].T), bits, weight)
+        for start in range(0, len(block), step)
+    ]
+    return np.concatenate(parts)[:, None]
+
+
+def _search_rows(columns: Floats, bits: int, weight: Floats) -> Floats:
+    """As `search_scales` for [columns, rows]: all rows and all shares at once, as arrays of [shares, columns, rows]."""
+    least, top = LEAST[bits], LARGEST[bits]
+    weighted = columns * weight[:, None]
+    peak = np.maximum(columns.max(axis=0) / top, columns.min(axis=0) / least)
+    wanted = np.concatenate([np.abs(columns).max(axis=0, keepdims=True) / top, SHARES[:, None] * peak])
+    scales = [_half(np.maximum(wanted, np.float32(1e-8)))]
+    errors: list[Floats] = []
+    codes = np.empty((len(wanted), *columns.shape), dtype=np.float32)
+    products = np.empty_like(codes)
+    for _ in range(2):
+        scale = scales[-1]
+        np.rint(np.divide(columns, scale[:, None, :], out=codes), out=codes)
+        np.clip(codes, least, top, out=codes)
+        product = np.multiply(codes, weighted, out=products).sum(axis=1)
+        squares = weight @ np.square(codes, out=codes)
+        # Of |codes·scale - block|², what differs from scale to scale.
+        errors.append(scale * (scale * squares - 2 * product))
+        fitted = product / np.where(squares > 0, squares, np.float32(1))
+        scales.append(_half(np.where(fitted > 0, fitted, scale)))
+    found = np.concatenate(errors).argmin(axis=0)
+    best: Floats = np.take_along_axis(np.concatenate(scales[:2]), found[None], axis=0)[0]
     return best
 
 

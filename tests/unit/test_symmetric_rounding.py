@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeslm.quantize import feedback, symmetric
 from edgeslm.quantize.feedback import feedback_factor
 from edgeslm.quantize.symmetric import (
     DAMPING,
@@ -87,6 +88,30 @@ def test_searched_scales_are_no_worse_than_the_largest_weights(seed: int, size: 
     scales = search_scales(block, 4)
     assert (scales == scales.astype(np.float16)).all()
     assert (error(scales) <= error(plain) * 1.0001).all()
+
+
+def test_rows_are_searched_alike_however_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, importance = matrix(50, 64, 4), np.square(matrix(1, 64, 5))[0]
+    together = search_scales(block, 4, importance)
+    monkeypatch.setattr(symmetric, "AT_ONCE", 1)
+    assert (search_scales(block, 4, importance) == together).all()
+
+
+def test_choices_for_one_tensor_share_a_factor_as_long_as_its_moments_are_there() -> None:
+    inputs = correlated(40, 64, 6)
+    moments = inputs.T @ inputs
+    first = factor(moments)
+    moments[0] *= 2  # may change, so nothing is kept
+    moments[:, 0] *= 2
+    changed = factor(moments)
+    assert not np.allclose(first, changed)
+    moments.flags.writeable = False
+    kept = factor(moments)
+    assert factor(moments) is kept
+    assert (kept == changed).all()
+    assert feedback_factor(moments, 2 * DAMPING) is not kept
+    del moments
+    assert not feedback._last
 
 
 def test_weights_of_zero_stay_zero() -> None:

@@ -46,6 +46,6 @@ class _ZeroPointGrid:
         self.scales.append(scales)
 
     def round(self, column: Floats) -> tuple[NDArray[Any], Floats]:
-        zero_points, scales = self.zero_points[-1], self.scales[-1]
+        zero_points, scales = self.zero_points[-1][:, 0], self.scales[-1][:, 0]
         codes = np.clip(np.rint(column / scales) + zero_points, 0, 15 if self.blocks else 255)
         return codes, (codes - zero_points) * scales

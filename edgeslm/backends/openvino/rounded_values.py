@@ -24,5 +24,6 @@ def round_values(weights: Floats, choice: Choice, moments: NDArray[Any] | None) 
     full = pad_columns(weights, group)
     if moments is None:
         return round_blocks(full, group).floats()[:, : weights.shape[1]]
-    known = np.pad(moments, (0, full.shape[1] - weights.shape[1]))
+    missing = full.shape[1] - weights.shape[1]
+    known = np.pad(moments, (0, missing)) if missing else moments
     return round_with_feedback(full, known, group).floats()[:, : weights.shape[1]]
