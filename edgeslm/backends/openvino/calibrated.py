@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from edgeslm.artifacts import Samples, TensorChoice
+from numpy.typing import NDArray
+
+from edgeslm.artifacts import TensorChoice
+from edgeslm.backends.openvino.compress import WEIGHT_PORT
 from edgeslm.backends.openvino.installed import import_nncf
-from edgeslm.backends.openvino.ir import constants
+from edgeslm.backends.openvino.ir import constants, values_of
+from edgeslm.backends.openvino.moments import input_moments
+from edgeslm.backends.openvino.static_layers import improve_static
 from edgeslm.errors import InternalError
-from edgeslm.formats.samples import read_samples
 
 if TYPE_CHECKING:
     import openvino  # type: ignore[import-untyped]  # the package has no types
@@ -27,15 +31,20 @@ def calibrate(
     model: openvino.Model,
     parameter_of: Mapping[str, str],
     choices: Mapping[str, TensorChoice],
-    calibration: Samples,
-) -> tuple[openvino.Model, dict[str, str]]:
-    """A model whose matrix products and tables are int8, activations included, with ranges from `calibration`.
+    samples: Sequence[Mapping[str, NDArray[Any]]],
+    written: int,
+    counts: Sequence[float],
+) -> tuple[openvino.Model, dict[str, str], dict[str, str]]:
+    """A model whose matrix products and tables are int8, activations included, with ranges from the first `written`
+    of the samples: the rest were made of words, and their size tells nothing.
 
-    Also returns the name of the operation that now gives each weight -> checkpoint parameter.
+    `counts`: how much each sample's rows count (see sample_weights). Also returns the name of the operation that now
+    gives each weight -> checkpoint parameter, and notes, parameter -> why its layer's activations have no fixed scale.
     """
     nncf = import_nncf()
-    samples = read_samples(calibration.path)[: calibration.count]
     uses = _uses(model, parameter_of)
+    seen = input_moments(model, parameter_of, samples, counts)
+    weights = {name: one for name, one in _products(model, uses).items() if one.get_friendly_name() in seen}
     ignored = sorted(
         {name for (name, _), parameter in uses.items() if choices[parameter].precision in {"fp32", "fp16"}}
     )
@@ -43,18 +52,32 @@ def calibrate(
     with contextlib.redirect_stdout(io.StringIO()):
         quantized = nncf.quantize(
             model,
-            nncf.Dataset(samples),
+            nncf.Dataset(samples[:written]),
             # Activations with a zero point, weights without: the default keeps activations symmetric as well.
             preset=nncf.QuantizationPreset.MIXED,
             # Without it attention is quantized too, and MiniLM's worst cosine falls to 0.487.
             model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(samples),
+            subset_size=written,
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
             ),
             ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
         )
-    return quantized, _name_sources(quantized, uses)
+    named = _name_sources(quantized, uses)
+    notes = improve_static(
+        quantized,
+        {name: (values_of(constant), seen[constant.get_friendly_name()]) for name, constant in weights.items()},
+    )
+    return quantized, named, {uses[name, WEIGHT_PORT]: note for name, note in notes.items()}
+
+
+def _products(model: openvino.Model, uses: Mapping[Use, str]) -> dict[str, openvino.Node]:
+    """MatMul's name -> the constant that it has as its weight."""
+    return {
+        operation.get_friendly_name(): operation.input_value(WEIGHT_PORT).get_node()
+        for operation in model.get_ordered_ops()
+        if operation.get_type_name() == "MatMul" and (operation.get_friendly_name(), WEIGHT_PORT) in uses
+    }
 
 
 def _uses(model: openvino.Model, parameter_of: Mapping[str, str]) -> dict[Use, str]:

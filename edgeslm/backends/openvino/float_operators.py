@@ -25,13 +25,14 @@ PRODUCTS = ("MatMul", "Convolution", "GroupConvolution")
 def float_operators(model: openvino.Model, scheme: Scheme) -> tuple[str, ...]:
     """Type and number of operators that compute in float although `scheme` computes in integers.
 
-    With dynamic activations it is the runtime that quantizes them, and only on CPUs that have int8 dot products.
+    With dynamic activations it is the runtime that quantizes them, and only on CPUs that have int8 dot products; so it
+    is for those layers of a static scheme that have no fixed scale.
     """
     if scheme.activations == "float":
         return ()
     varying: set[str] = set()  # depends on an input of the model; the rest is weights
     floats: Counter[str] = Counter()
-    rounded = 0
+    expanded = 0
     for operation in model.get_ordered_ops():
         kind = operation.get_type_name()
         inputs = [value.get_node() for value in operation.input_values()]
@@ -40,19 +41,25 @@ def float_operators(model: openvino.Model, scheme: Scheme) -> tuple[str, ...]:
         varying.add(operation.get_friendly_name())
         if kind in MOVES or not operation.get_output_element_type(0).is_real():
             continue
-        if kind in PRODUCTS and _is_rounded(inputs, varying, scheme):
-            rounded += 1
+        if kind in PRODUCTS and scheme.activations == "static" and _is_static(inputs):
+            continue
+        if kind in PRODUCTS and _is_expanded(inputs, varying, scheme):
+            expanded += 1
         else:
             floats[kind] += 1
     listed = [f"{kind} ({count})" for kind, count in sorted(floats.items())]
-    if scheme.activations == "dynamic" and rounded:
-        listed.append(f"MatMul with {scheme.linear} weights ({rounded}), on CPUs without VNNI")
+    if expanded:
+        listed.append(f"MatMul with {scheme.linear} weights ({expanded}), on CPUs without VNNI")
     return tuple(listed)
 
 
-def _is_rounded(inputs: list[openvino.Node], varying: set[str], scheme: Scheme) -> bool:
-    """A product whose factors are integers: quantized activations, or weights that are expanded from codes."""
-    if scheme.activations == "static":
-        return any(node.get_type_name() == "FakeQuantize" for node in inputs)
+def _is_static(inputs: list[openvino.Node]) -> bool:
+    return any(node.get_type_name() == "FakeQuantize" for node in inputs)
+
+
+def _is_expanded(inputs: list[openvino.Node], varying: set[str], scheme: Scheme) -> bool:
+    """A product with a weight that is expanded from codes; nncf leaves their product with the scales last."""
     weights = [node for node in inputs if node.get_friendly_name() not in varying]
+    if scheme.activations == "static":
+        return any(node.get_type_name() == "Multiply" for node in weights)
     return any(node.get_type_name() != "Constant" for node in weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +21,26 @@ SAMPLES_AT_ONCE = 16  # one product over the rows of several samples costs far l
 BYTES_AT_ONCE = 1 << 29  # of moments held while the samples run: a BERT-base needs two runs
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What flows into a weight's products: xᵀx [columns, columns], summed over `rows` rows x, each counted as its
+    sample is."""
+
+    moments: Moments
+    rows: float
+
+    def joined(self, other: Seen) -> Seen:
+        return Seen(self.moments + other.moments, self.rows + other.rows)
+
+
 def input_moments(
     model: openvino.Model,
     weights: Mapping[str, Any],
     samples: Sequence[Mapping[str, NDArray[Any]]],
     counts: Sequence[float] | None = None,
-) -> dict[str, Moments]:
-    """Name of a weight -> xᵀx [columns, columns], summed over all rows x that its MatMul reads. `counts`: how much the
-    rows of each sample count, 1 unless given.
+) -> dict[str, Seen]:
+    """By the name of a weight, over all rows that its MatMul reads. `counts`: how much the rows of each sample count,
+    1 unless given.
 
     `weights`: the constants to look at; those that no MatMul has as its second factor are left out.
     """
@@ -42,7 +55,7 @@ def input_moments(
         width = left.get_partial_shape()[rank.get_length() - 1].get_length()
         key = (left.get_node().get_friendly_name(), left.get_index())
         sources.setdefault(key, (left, width, []))[2].append(name)
-    found: dict[str, Moments] = {}
+    found: dict[str, Seen] = {}
     batch: list[Source] = []
     for source in sources.values():
         if batch and sum(8 * width * width for _, width, _ in [*batch, source]) > BYTES_AT_ONCE:
@@ -55,7 +68,7 @@ def input_moments(
 
 
 def _add_moments(
-    found: dict[str, Moments],
+    found: dict[str, Seen],
     model: openvino.Model,
     sources: Sequence[Source],
     samples: Sequence[Mapping[str, NDArray[Any]]],
@@ -67,12 +80,15 @@ def _add_moments(
     settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 2}
     request = openvino.Core().compile_model(probe, "CPU", settings).create_infer_request()
     sums = [np.zeros((width, width)) for _, width, _ in sources]
+    many = [0.0 for _ in sources]
     waiting: list[list[NDArray[np.float32]]] = [[] for _ in sources]
     for number, sample in enumerate(samples, start=1):
         results = request.infer(dict(sample))
         for place, (_, width, _) in enumerate(sources):
             rows = np.array(results[place], dtype=np.float32).reshape(-1, width)
-            waiting[place].append(rows if counts is None else rows * np.float32(counts[number - 1] ** 0.5))
+            count = 1.0 if counts is None else counts[number - 1]
+            many[place] += count * len(rows)
+            waiting[place].append(rows * np.float32(count**0.5))
         if number % SAMPLES_AT_ONCE == 0 or number == len(samples):
             for place, blocks in enumerate(waiting):
                 block = np.concatenate(blocks)
@@ -80,4 +96,5 @@ def _add_moments(
                 blocks.clear()
     for place, (_, _, names) in enumerate(sources):
         for name in names:  # a weight that several layers share sees the inputs of all of them
-            found[name] = found[name] + sums[place] if name in found else sums[place]
+            seen = Seen(sums[place], many[place])
+            found[name] = found[name].joined(seen) if name in found else seen

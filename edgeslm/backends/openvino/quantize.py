@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from edgeslm.artifacts import CompiledModel, LoweredModel, OnnxModel, QuantPlan, Samples
@@ -24,9 +25,12 @@ DYNAMIC_GROUP = "32"
 above int8's gate. MiniLM, worst cosine and ms for 64 tokens: 32 0.9981 8.3, 64 0.9972 7.4, 128 0.9939 7.1."""
 
 
-def runtime_options(scheme: Scheme) -> dict[str, str]:
-    """What the runtime reads from the file. 0: activations stay float, even where it could quantize them."""
-    return {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if scheme.activations == "dynamic" else "0"}
+def runtime_options(scheme: Scheme, unscaled: bool = False) -> dict[str, str]:
+    """What the runtime reads from the file. 0: activations stay float, even where it could quantize them.
+
+    `unscaled`: some layers of a static scheme have no fixed scale."""
+    dynamic = scheme.activations == "dynamic" or unscaled
+    return {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if dynamic else "0"}
 
 
 def quantize(
@@ -36,7 +40,6 @@ def quantize(
     scheme = plan_scheme(plan)
     if scheme.activations == "static" and calibration is None:
         raise InternalError(f"{scheme.name} needs calibration text")
-    options = runtime_options(scheme)
     with quiet_output(cache_folder() / "logs" / "openvino-quantize.log"):
         graph = read_ir(lowered.root)
         parameter_of = dict(lowered.tensors)
@@ -46,17 +49,24 @@ def quantize(
             if constant.get_friendly_name() in parameter_of
         }
         moments: dict[str, Moments] = {}
-        if calibration is not None and scheme.activations == "static":
-            graph, named = calibrate(graph, parameter_of, plan.choices, calibration)
-            parameter_of |= named
-        elif calibration is not None:
+        unscaled: dict[str, str] = {}
+        if calibration is not None:
             samples = read_samples(calibration.path)
-            moments = input_moments(graph, parameter_of, samples, sample_weights(samples, calibration, model))
+            counts = sample_weights(samples, calibration, model)
+            if scheme.activations == "static":
+                graph, named, unscaled = calibrate(
+                    graph, parameter_of, plan.choices, samples, calibration.count, counts
+                )
+                parameter_of |= named
+            else:
+                seen = input_moments(graph, parameter_of, samples, counts)
+                moments = {name: one.moments for name, one in seen.items()}
         notes = compress_weights(graph, parameter_of, plan.choices, moments)
-        save_ir(graph, out, options)
+        save_ir(graph, out, runtime_options(scheme, bool(unscaled)))
         saved = read_ir(out)
         stored = find_stored(saved, parameter_of, notes)
         require_as_planned(stored, plan.choices, shapes)
+        stored = [dataclasses.replace(one, note=one.note or unscaled.get(one.parameter, "")) for one in stored]
         kept_float = float_operators(saved, scheme)
     return CompiledModel(
         root=out,
