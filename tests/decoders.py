@@ -20,7 +20,7 @@ Config: TypeAlias = dict[str, Any]
 Made: TypeAlias = Callable[[str], Path]
 """Gives the folder of a case."""
 
-STORIES = Path("/work/shared/models/stories260k")
+STORIES = Path(__file__).resolve().parents[2] / "shared/models/stories260k"
 STORIES_VOCABULARY = 512
 PRINTABLE = [chr(code) for code in range(33, 127)]
 SPECIAL = ("<unk>", "<s>", "</s>")

@@ -42,7 +42,7 @@ class Faults:
     full_after: int | None = None  # bytes that a push may bring until the disk is full
     damage: bool = False  # the first byte of what is pushed arrives as another one
     lost: bool = False  # the cable is out: no connection stays
-    lose_at: str | None = None  # what a command prints with this text in it is the last thing that gets through
+    lose_at: str | None = None  # the line of a command's output with this text in it is the last that gets through
 
 
 @dataclass
@@ -255,12 +255,15 @@ class Stream:
     def _tell(self, pipe: int, kind: int, writing: threading.Lock) -> None:
         faults = self._link.daemon.faults
         while printed := os.read(pipe, 64 << 10):
+            mark = -1 if faults.lose_at is None else printed.find(faults.lose_at.encode())
+            if mark >= 0:  # on a busy machine all the lines behind it may have come with it
+                printed = printed[: printed.find(b"\n", mark) + 1] or printed
             try:
                 with writing:
                     self._write(struct.pack("<BI", kind, len(printed)) + printed)
             except (ClosedError, OSError):
                 return
-            if faults.lose_at is not None and faults.lose_at.encode() in printed:
+            if mark >= 0:
                 faults.lost = True
                 self._link.drop()
                 return

@@ -22,7 +22,7 @@ from tests.arm64.userland import problem, run_python
 from tests.conftest import ROOT, Answer
 
 Edgeslm = Callable[..., Answer]
-STORIES = Path("/work/shared/models/stories260k")
+STORIES = Path(__file__).resolve().parents[3] / "shared/models/stories260k"
 pytestmark = pytest.mark.skipif(problem() is not None, reason=problem() or "")
 
 

@@ -19,7 +19,7 @@ from tests.unit.probe_reports import figures_of
 __all__ = ["browser"]  # the fixture
 
 Edgeslm = Callable[..., Answer]
-STORIES = Path("/work/shared/models/stories260k")
+STORIES = Path(__file__).resolve().parents[3] / "shared/models/stories260k"
 
 pytestmark = pytest.mark.skipif(not STORIES.is_dir(), reason=f"needs {STORIES}")
 

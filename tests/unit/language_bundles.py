@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.unit.device_bundles import DEVICE
 
-STORIES = Path("/work/shared/models/stories260k/tokenizer.json")
+STORIES = Path(__file__).resolve().parents[3] / "shared/models/stories260k/tokenizer.json"
 FAKE = Path(__file__).with_name("fake_open_language.py")
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
