@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .kernels import probe_kernels
 from .options import Options
 from .sections import probe
 from .watch import end_with_stdin, limit_time
@@ -51,7 +50,11 @@ def run_probe(options: argparse.Namespace) -> int:
         kernels=options.kernels,
         counted=options.counted,
     )
-    for event in probe_kernels(asked) if asked.kernels else probe(asked):
+    if asked.kernels:
+        from .kernels import probe_kernels as probed  # with numpy, which a device may not have yet
+    else:
+        probed = probe
+    for event in probed(asked):
         line = json.dumps(event) if options.events else describe(event)
         if line:
             sys.stdout.write(line + "\n")
