@@ -15,14 +15,12 @@ from edgeslm.backends.openvino.installed import import_nncf
 from edgeslm.backends.openvino.ir import constants, values_of
 from edgeslm.backends.openvino.moments import input_moments
 from edgeslm.backends.openvino.static_layers import improve_static
+from edgeslm.backends.openvino.static_losses import pick_samples
 from edgeslm.errors import InternalError
 
 if TYPE_CHECKING:
     import openvino  # type: ignore[import-untyped]  # the package has no types
 
-SMOOTHING = 0.65
-"""How much of the activations' outliers moves into the weights. MiniLM, worst cosine: 0.5 0.979, 0.65 0.992,
-0.7 0.990, 0.85 0.975, nncf's own 0.95 0.968."""
 Use = tuple[str, int]
 """An operation's name and the number of its input."""
 
@@ -35,11 +33,11 @@ def calibrate(
     written: int,
     counts: Sequence[float],
 ) -> tuple[openvino.Model, dict[str, str], dict[str, str]]:
-    """A model whose matrix products and tables are int8, activations included, with ranges from the first `written`
-    of the samples: the rest were made of words, and their size tells nothing.
+    """A model whose matrix products and tables are int8, activations included.
 
-    `counts`: how much each sample's rows count (see sample_weights). Also returns the name of the operation that now
-    gives each weight -> checkpoint parameter, and notes, parameter -> why its layer's activations have no fixed scale.
+    `written` of the samples, the first, are real texts, the others were made of words; `counts`: how much each
+    sample's rows count (see sample_weights). Also returns the name of the operation that now gives each weight ->
+    checkpoint parameter, and notes, parameter -> why its layer's activations have no fixed scale.
     """
     nncf = import_nncf()
     uses = _uses(model, parameter_of)
@@ -58,8 +56,9 @@ def calibrate(
             # Without it attention is quantized too, and MiniLM's worst cosine falls to 0.487.
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=written,
+            # Both belong to weights and ranges that do not stay.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+                disable_bias_correction=True, smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=-1)
             ),
             ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
         )
@@ -67,6 +66,7 @@ def calibrate(
     notes = improve_static(
         quantized,
         {name: (values_of(constant), seen[constant.get_friendly_name()]) for name, constant in weights.items()},
+        pick_samples(samples, written),
     )
     return quantized, named, {uses[name, WEIGHT_PORT]: note for name, note in notes.items()}
 

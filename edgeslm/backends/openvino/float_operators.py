@@ -25,8 +25,7 @@ PRODUCTS = ("MatMul", "Convolution", "GroupConvolution")
 def float_operators(model: openvino.Model, scheme: Scheme) -> tuple[str, ...]:
     """Type and number of operators that compute in float although `scheme` computes in integers.
 
-    With dynamic activations it is the runtime that quantizes them, and only on CPUs that have int8 dot products; so it
-    is for those layers of a static scheme that have no fixed scale.
+    With dynamic activations it is the runtime that quantizes them, and only on CPUs that have int8 dot products.
     """
     if scheme.activations == "float":
         return ()

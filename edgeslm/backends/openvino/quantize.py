@@ -25,12 +25,9 @@ DYNAMIC_GROUP = "32"
 above int8's gate. MiniLM, worst cosine and ms for 64 tokens: 32 0.9981 8.3, 64 0.9972 7.4, 128 0.9939 7.1."""
 
 
-def runtime_options(scheme: Scheme, unscaled: bool = False) -> dict[str, str]:
-    """What the runtime reads from the file. 0: activations stay float, even where it could quantize them.
-
-    `unscaled`: some layers of a static scheme have no fixed scale."""
-    dynamic = scheme.activations == "dynamic" or unscaled
-    return {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if dynamic else "0"}
+def runtime_options(scheme: Scheme) -> dict[str, str]:
+    """What the runtime reads from the file. 0: activations stay float, even where it could quantize them."""
+    return {"DYNAMIC_QUANTIZATION_GROUP_SIZE": DYNAMIC_GROUP if scheme.activations == "dynamic" else "0"}
 
 
 def quantize(
@@ -49,24 +46,22 @@ def quantize(
             if constant.get_friendly_name() in parameter_of
         }
         moments: dict[str, Moments] = {}
-        unscaled: dict[str, str] = {}
+        by_row: dict[str, str] = {}
         if calibration is not None:
             samples = read_samples(calibration.path)
             counts = sample_weights(samples, calibration, model)
             if scheme.activations == "static":
-                graph, named, unscaled = calibrate(
-                    graph, parameter_of, plan.choices, samples, calibration.count, counts
-                )
+                graph, named, by_row = calibrate(graph, parameter_of, plan.choices, samples, calibration.count, counts)
                 parameter_of |= named
             else:
                 seen = input_moments(graph, parameter_of, samples, counts)
                 moments = {name: one.moments for name, one in seen.items()}
         notes = compress_weights(graph, parameter_of, plan.choices, moments)
-        save_ir(graph, out, runtime_options(scheme, bool(unscaled)))
+        save_ir(graph, out, runtime_options(scheme))
         saved = read_ir(out)
         stored = find_stored(saved, parameter_of, notes)
         require_as_planned(stored, plan.choices, shapes)
-        stored = [dataclasses.replace(one, note=one.note or unscaled.get(one.parameter, "")) for one in stored]
+        stored = [dataclasses.replace(one, note=one.note or by_row.get(one.parameter, "")) for one in stored]
         kept_float = float_operators(saved, scheme)
     return CompiledModel(
         root=out,
