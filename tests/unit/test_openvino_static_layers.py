@@ -50,7 +50,8 @@ def correlated(seed: int = 0, rows: int = 400) -> Floats:
     random = np.random.default_rng(seed)
     mixed = random.standard_normal((rows, 6)) @ random.standard_normal((6, COLUMNS)) / 3
     x = mixed + 0.1 * random.standard_normal((rows, COLUMNS))
-    return ((x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)).astype(np.float32)
+    normed: Floats = ((x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)).astype(np.float32)
+    return normed
 
 
 def weights_of(seed: int = 0) -> Floats:
