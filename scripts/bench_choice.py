@@ -22,7 +22,7 @@ from edgeslm.search.choose import Measurement, choose
 from edgeslm.search.open_subject import open_bounds
 from edgeslm.search.run import measuring
 
-UNIFORM = ("int8", "fp32", "int8-static")
+UNIFORM = ("int8", "fp32", "fp16", "int8-static")
 """int4 is no rival on any core that has a profile: it takes more than int8 and keeps less."""
 LANGUAGE = ("int8", "fp32")
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.decoder import Decoder
 from edgeslm.formats.operator_layers import OperatorLayers
-from edgeslm.quantize.sensitivity import Choice
+from edgeslm.quantize.rounding import Rounding
+from edgeslm.quantize.symmetric import round_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,10 +53,8 @@ class Backend(Protocol):
     def operator_layers(self, compiled: CompiledModel, lowered: LoweredModel, model: OnnxModel) -> OperatorLayers:
         """The compiled model's operators, and which of the checkpoint's layers each computes."""
 
-    def round_values(
-        self, weights: NDArray[np.float32], choice: Choice, moments: NDArray[Any] | None
-    ) -> NDArray[np.float32]:
-        """What [out, in] is computed with once it is stored as chosen."""
+    def layer_rounding(self, *, language: bool) -> Rounding:
+        """How a layer computes once its weight is rounded; `language`: in a decoder, not in an encoder."""
 
     def write_language(
         self,
@@ -74,11 +73,9 @@ def load_backend(name: str) -> Backend:
     return cast(Backend, importlib.import_module(MODULES[name]))
 
 
-def round_values(
-    backend: str, weights: NDArray[np.float32], choice: Choice, moments: NDArray[Any] | None
-) -> NDArray[np.float32]:
-    """As `backend` rounds them; our own kernels have the integers of LiteRT."""
-    return load_backend(backend if backend in MODULES else "tflite").round_values(weights, choice, moments)
+def find_rounding(name: str, *, language: bool) -> Rounding:
+    """As the backend computes; our own kernels have the integers of LiteRT, and their activations stay float."""
+    return load_backend(name).layer_rounding(language=language) if name in MODULES else Rounding(round_values)
 
 
 def missing_backends(converter: Converter | None = None) -> dict[str, str | None]:

@@ -16,14 +16,18 @@ MADE = 0.5
 def sample_weights(
     samples: Sequence[Mapping[str, NDArray[Any]]], calibration: Samples, model: OnnxModel
 ) -> list[float]:
-    """One number for each sample; those of the written ones are 1 on the average over their rows.
+    """As `text_weights`, by what the model is for."""
+    return text_weights(samples, calibration.count, pooled=model.task == "embedding" and bool(model.lengths))
 
-    An embedding is the mean over a text's tokens, so the error of one token counts by one over their number, squared:
-    otherwise short texts, whose few tokens matter most, would have no say.
+
+def text_weights(samples: Sequence[Mapping[str, NDArray[Any]]], count: int, *, pooled: bool) -> list[float]:
+    """One number for each sample; those of the first `count`, the written ones, are 1 on the average over their rows.
+
+    `pooled`: an embedding is the mean over a text's tokens, so the error of one token counts by one over their number,
+    squared: otherwise short texts, whose few tokens matter most, would have no say.
     """
     lengths = [max((array.shape[1] for array in one.values() if array.ndim > 1), default=1) for one in samples]
-    weights = [1.0 / length**2 if model.task == "embedding" and model.lengths else 1.0 for length in lengths]
-    count = calibration.count
+    weights = [1.0 / length**2 if pooled else 1.0 for length in lengths]
     written = sum(weight * length for weight, length in zip(weights[:count], lengths[:count], strict=True))
     made = sum(weight * length for weight, length in zip(weights[count:], lengths[count:], strict=True))
     total = sum(lengths[:count])

@@ -1,17 +1,15 @@
 """What each choice for each tensor costs in quality: what a search for the best plan adds up.
 
 Losses are measured one tensor at a time, all others in float, and are taken to add: errors of different layers are as
-good as independent while they are small. How far that holds is in docs/measurements.md.
+good as independent while they are small. What all tensors lose together is measured, too, a run for each choice. How
+far that holds is in docs/measurements.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from edgeslm.artifacts import Precision, TensorChoice
 from edgeslm.errors import TextsError
@@ -21,8 +19,6 @@ Choice = tuple[Precision, int | None]
 FLOATS: Choice = ("fp32", None)
 Unit = Literal["1 - cosine", "KL"]
 """Of an embedding, against PyTorch's; of next tokens' or labels' probabilities, in nats."""
-RoundValues = Callable[[NDArray[np.float32], Choice, "NDArray[Any] | None"], NDArray[np.float32]]
-"""Weights [out, in], choice, second moments [in, in] of the inputs or None -> what a backend computes with."""
 FEWEST_TEXTS, FEWEST_TOKENS = 8, 64
 
 
@@ -53,20 +49,13 @@ class Sensitivity:
     samples: int
     tokens: int
     tensors: tuple[TensorLosses, ...]
+    whole: tuple[Loss, ...] = ()  # of the model where all that can be stored so are
 
     @property
     def losses(self) -> dict[str, dict[Choice, float]]:
         """Parameter -> choice -> mean loss; 0 for fp32."""
         return {
             one.parameter: {FLOATS: 0.0} | {(loss.precision, loss.group): loss.mean for loss in one.losses}
-            for one in self.tensors
-        }
-
-    @property
-    def worst(self) -> dict[str, dict[Choice, float]]:
-        """As `losses`, of the text that the choice hurts most."""
-        return {
-            one.parameter: {FLOATS: 0.0} | {(loss.precision, loss.group): loss.worst for loss in one.losses}
             for one in self.tensors
         }
 

@@ -37,8 +37,8 @@ def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray
     `moments` [in, in] are the second moments xᵀx of the inputs; with them errors are fed back.
     """
     if group is None:
-        scales = np.maximum(np.abs(weights).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(LARGEST[bits])
-        return Rounded(np.rint(weights / scales).astype(np.int8), scales.astype(np.float32))
+        scales = row_scales(weights, bits)
+        return Rounded(np.rint(weights / scales).astype(np.int8), scales)
     if moments is None:
         blocks = weights.reshape(-1, group)
         found = search_scales(blocks, bits)
@@ -46,6 +46,13 @@ def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray
         return Rounded(codes.reshape(weights.shape), found.reshape(len(weights), -1))
     importance = np.diagonal(moments).astype(np.float32)
     return round_with_feedback(weights, importance, feedback.feedback_factor(moments, DAMPING), bits, group=group)
+
+
+def row_scales(weights: Floats, bits: int) -> Floats:
+    """[out, 1]: with which each row's largest weight is the largest code."""
+    peaks = np.maximum(np.abs(weights).max(axis=1, keepdims=True), np.float32(1e-12))
+    scales: Floats = (peaks / np.float32(LARGEST[bits])).astype(np.float32)
+    return scales
 
 
 def round_values(weights: Floats, choice: tuple[Precision, int | None], moments: NDArray[Any] | None = None) -> Floats:

@@ -20,6 +20,11 @@ MOST_BUILT = 3
 APART = 10
 """Of so many tensors one, at least, is stored otherwise in the next candidate: a neighbour would tell nothing new."""
 LEAST_LOSS = 1e-9
+MOST: Mapping[Objective, str] = {
+    "fidelity": "most fidelity", "size": "least size", "ram": "least memory", "latency": "least latency",
+    "instructions": "fewest instructions",
+}  # fmt: skip
+"""What is said of a plan that nothing else limits."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +165,13 @@ def candidate(bounds: Bounds, problem: Problem, picked: Picked, *, proven: bool 
     return Candidate(ordered, predicted, None if cost is None else cost.plus_minus, proven=proven)
 
 
-def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0) -> TensorPlan:
-    """For the pipeline. Its reason tells what was asked, predicted and measured."""
+def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0, title: str = "") -> TensorPlan:
+    """For the pipeline. Its reason tells what was asked, or the `title`, what was predicted, and measured."""
     asked = ", ".join(
         f"{name} {'≥' if name == 'fidelity' else '≤'} {amount(name, value)}" for name, value in bounds.asked().items()
     )
-    origin = f"best {bounds.objective} under {asked or 'no other limit'}; predicted {_told(made.predicted)}"
+    best = f"best {bounds.objective} under {asked}" if asked else MOST[bounds.objective]
+    origin = f"{title or best}; predicted {_told(made.predicted)}"
     if not made.proven:
         origin += " (not proven to be the best: the solver's time was up)"
     if made.measured is not None:

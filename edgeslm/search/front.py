@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgeslm.quantize.choices import Choice
-from edgeslm.quantize.plan import choose_precisions
+from edgeslm.quantize.plan import TensorPlan, choose_precisions
 from edgeslm.quantize.schemes import SCHEMES, Scheme
 from edgeslm.search.bounds import Bounds
 from edgeslm.search.choose import Candidate, Measure, candidate, tensor_plan
@@ -38,7 +38,8 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
     uniform = {name: uniform_plan(bounds, problem, SCHEMES[name]) for name in UNIFORM}
     found: dict[Solved, None] = {}
     for metric in ("size", "cost") if bounds.subject.has_costs else ("size",):
-        for limit in _limits(problem, within, metric, uniform["int8"], count if metric == "size" else count // 2):
+        known = [problem.value(uniform[name], metric) for name in ("int4", "int8")]
+        for limit in _limits(problem, within, metric, known, count if metric == "size" else count // 2):
             picked = solve(problem, "loss", {**within, metric: min(limit, within.get(metric, limit))})
             if picked is not None:
                 found[picked] = None
@@ -47,7 +48,10 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
         if picked is None:
             raise bounds.infeasible(problem, within)
         found[picked] = None
-    ordered = sorted(found, key=lambda one: problem.value(one, "size"))
+    # What a uniform scheme is anyway is a point already.
+    ordered = sorted(
+        [one for one in found if one not in uniform.values()] or found, key=lambda one: problem.value(one, "size")
+    )
     points = [Point(name, candidate(bounds, problem, plan), plan, name) for name, plan in uniform.items()]
     points += [
         Point(f"{number:02d}", candidate(bounds, problem, plan, proven=plan.proven), plan)
@@ -68,11 +72,16 @@ def measured(bounds: Bounds, points: Sequence[Point], count: int, measure: Measu
     if count:
         spaced |= {number for number, point in enumerate(points) if point.scheme in ("int8", "int4")}
     return tuple(
-        replace(point, candidate=replace(point.candidate, measured=measure(tensor_plan(bounds, point.candidate))))
+        replace(point, candidate=replace(point.candidate, measured=measure(_plan_of(bounds, point))))
         if number in spaced
         else point
         for number, point in enumerate(points)
     )
+
+
+def _plan_of(bounds: Bounds, point: Point) -> TensorPlan:
+    title = f"plan {point.name} of the front" if point.scheme is None else f"uniform {point.scheme}"
+    return tensor_plan(bounds, point.candidate, title=title)
 
 
 def uniform_plan(bounds: Bounds, problem: Problem, scheme: Scheme) -> Picked:
@@ -87,15 +96,23 @@ def uniform_plan(bounds: Bounds, problem: Problem, scheme: Scheme) -> Picked:
 
 
 def _limits(
-    problem: Problem, within: dict[Metric, float], metric: Metric, int8: Picked, count: int
+    problem: Problem, within: dict[Metric, float], metric: Metric, uniform: Sequence[float], count: int
 ) -> tuple[float, ...]:
-    """From the least that any plan within the limits has to a little more than int8's, evenly."""
+    """From the least that any plan within the limits has to a little more than int8's, the last of `uniform`, evenly;
+    those nearest to what uniform schemes take are exactly that, so that plans can be held against them."""
     others = {name: value for name, value in within.items() if name != metric}
     least = solve(problem, metric, others)
     if least is None or not count:
         return ()
-    low, high = problem.value(least, metric), ROOM * problem.value(int8, metric)
-    return tuple(low + (high - low) * step / max(1, count - 1) for step in range(count)) if high > low else (low,)
+    low, high = problem.value(least, metric), ROOM * uniform[-1]
+    if high <= low:
+        return (low,)
+    found = [low + (high - low) * step / max(1, count - 1) for step in range(count)]
+    for value in uniform:
+        inner = [number for number in range(1, len(found) - 1) if found[number] not in uniform]
+        if inner and low < value < high:
+            found[min(inner, key=lambda number: abs(found[number] - value))] = value
+    return tuple(found)
 
 
 def _beats(other: Sequence[float], own: Sequence[float]) -> bool:

@@ -16,7 +16,7 @@ from edgeslm.limits import NO_LIMITS
 from edgeslm.pipeline import Announce, BuildRequest, Decision, encoder_stages, plan
 from edgeslm.quantize.choices import allowed_choices
 from edgeslm.search.bounds import Bounds
-from edgeslm.search.losses import complete, measured_choices
+from edgeslm.search.losses import complete, measured_choices, measured_whole, together
 from edgeslm.search.problem import Metric
 from edgeslm.search.solve import require_scipy
 from edgeslm.search.subject import Losses, Subject
@@ -112,19 +112,13 @@ def _losses(cache: StageCache, decision: Decision, calibration: Samples | None) 
     checkpoint, backend = decision.checkpoint, decision.plan.backend
     language = checkpoint.decoder is not None
     allowed = {one.name: allowed_choices(one, backend, language=language) for one in checkpoint.parameters}
-    choices = {name: measured_choices(known) for name, known in allowed.items() if len(known) > 1}
-    found = sensitivity_stage(cache, checkpoint, backend, calibration, choices)
-    losses = found.losses if language else scaled(found.losses, found.worst)
+    choosing = {name: known for name, known in allowed.items() if len(known) > 1}
+    choices = {name: measured_choices(known) for name, known in choosing.items()}
+    found = sensitivity_stage(
+        cache, checkpoint, backend, calibration, choices, measured_whole(choosing, language=language)
+    )
+    losses = together(found, worst=not language)
     return {name: complete(by_choice, allowed[name]) for name, by_choice in losses.items()}
-
-
-def scaled(losses: Losses, worst: Losses) -> Losses:
-    """Means over texts, as large together as what is lost of the text that each choice hurts most: an encoder is held
-    to its worst text. A mean says better than one text which tensor is the more sensitive."""
-    means = sum(loss for by_choice in losses.values() for loss in by_choice.values())
-    worsts = sum(loss for by_choice in worst.values() for loss in by_choice.values())
-    times = worsts / means if means > 0 else 1.0
-    return {name: {choice: times * loss for choice, loss in found.items()} for name, found in losses.items()}
 
 
 def _knows_backend(profile: TargetProfile, backend: str) -> bool:

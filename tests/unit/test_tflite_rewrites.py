@@ -9,19 +9,21 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeslm.artifacts import QuantPlan, TensorChoice, TensorSpec
+from edgeslm.backends.tflite import observe
 from edgeslm.backends.tflite.embedding import look_up_tables, restore_tables
 from edgeslm.backends.tflite.evening import even_outputs
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.half import halve
 from edgeslm.backends.tflite.linear import connect_fully, pad_inner
 from edgeslm.backends.tflite.merge import merge
-from edgeslm.backends.tflite.observe import Inputs, Made, linear_operators
+from edgeslm.backends.tflite.observe import Made, linear_operators
 from edgeslm.backends.tflite.repair import repair_running_sums
 from edgeslm.backends.tflite.smoothing import find_factors, smooth
 from edgeslm.backends.tflite.treatment import treat
 from edgeslm.backends.tflite.weights import unevened
 from edgeslm.errors import InternalError, UnsupportedError
 from edgeslm.formats.tflite import schema
+from edgeslm.quantize.layer_inputs import LayerInputs
 from tests.unit.tflite_models import a_model, add_constant, add_tensor, finish, kinds, run
 
 pytest.importorskip("ai_edge_litert")
@@ -107,7 +109,7 @@ def test_smoothing_evens_out_an_outlying_column_and_changes_no_result() -> None:
     rows[:, 3] *= 100
     before = run(graph.model, {"x": rows.reshape(1, 5, 12)})["z"]
     buffer = graph.subgraph.tensors[int(linear_operators(graph)[0].inputs[1])].buffer
-    seen = {buffer: Inputs(rows.T @ rows, rows.min(axis=0), rows.max(axis=0), rows, len(rows))}
+    seen = {buffer: LayerInputs(rows.T @ rows, rows.min(axis=0), rows.max(axis=0), rows, len(rows))}
     factors = find_factors(graph.model, seen, {buffer: (8, None)})
     assert factors[buffer].argmax() == 3
     assert find_factors(graph.model, seen, {}) == {}  # a weight that stays float is left alone
@@ -268,3 +270,18 @@ def test_merged_models_share_constants_and_keep_their_own_names() -> None:
         merge({"a": part()}, [TensorSpec("x", "int32", (1, -1, 12))], [z])
     with pytest.raises(InternalError, match="has no 'w'"):
         merge({"a": part()}, [TensorSpec("w", "float32", (1, -1, 12))], [z])
+
+
+def test_plans_for_one_model_look_at_its_samples_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+
+    def look(model: object, *_: object) -> observe.Observed:
+        looked.append(model)
+        return observe.Observed({}, [])
+
+    monkeypatch.setattr(observe, "observe", look)
+    monkeypatch.setattr(observe, "_last", {})
+    first = observe.observe_once(("model", "samples"), "a", {}, [])
+    assert observe.observe_once(("model", "samples"), "b", {}, []) is first
+    assert observe.observe_once(("model", "other samples"), "c", {}, []) is not first
+    assert looked == ["a", "c"]

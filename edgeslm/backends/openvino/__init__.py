@@ -9,15 +9,21 @@ from edgeslm.artifacts import CompiledModel, QuantPlan
 from edgeslm.backends.openvino.installed import missing
 from edgeslm.backends.openvino.layers import operator_layers
 from edgeslm.backends.openvino.lower import lower
-from edgeslm.backends.openvino.quantize import quantize
+from edgeslm.backends.openvino.quantize import DYNAMIC_GROUP, quantize
 from edgeslm.backends.openvino.rounded_values import round_values
 from edgeslm.backends.openvino.weight_errors import weight_errors
 from edgeslm.decoder import Decoder
+from edgeslm.quantize.rounding import Rounding
 
 if TYPE_CHECKING:
     from edgeslm.backends import GraphOf, MomentsOf, WeightsOf
 
-__all__ = ["lower", "missing", "operator_layers", "quantize", "round_values", "weight_errors", "write_language"]
+__all__ = ["layer_rounding", "lower", "missing", "operator_layers", "quantize", "weight_errors", "write_language"]
+
+
+def layer_rounding(*, language: bool) -> Rounding:
+    """Weights are rounded with error feedback, activations in groups to a scale each as they come."""
+    return Rounding(round_values, row=int(DYNAMIC_GROUP))
 
 
 def write_language(

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import edgeslm.backends.tflite.lower  # noqa: F401  # first: imported later, the folder took the function's name
 from edgeslm.artifacts import CompiledModel, Converter, LoweredModel, OnnxModel, QuantPlan, Samples
 from edgeslm.backends.tflite import environment
 from edgeslm.decoder import Decoder
 from edgeslm.formats.operator_layers import OperatorLayers
-from edgeslm.quantize.sensitivity import Choice
+from edgeslm.quantize.rounding import Rounding
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edgeslm.backends import GraphOf, MomentsOf, WeightsOf
 
 __all__ = [
     "environment",
+    "layer_rounding",
     "lower",
     "missing",
     "operator_layers",
     "quantize",
-    "round_values",
     "weight_errors",
     "write_language",
 ]
@@ -71,11 +68,12 @@ def operator_layers(compiled: CompiledModel, lowered: LoweredModel, model: OnnxM
     return carry_out(compiled, lowered, model)
 
 
-def round_values(weights: NDArray[np.float32], choice: Choice, moments: NDArray[Any] | None) -> NDArray[np.float32]:
-    """What [out, in] is computed with once it is stored as chosen; `moments` [in, in] feed errors of int4 back."""
-    from edgeslm.quantize.symmetric import round_values as carry_out
+def layer_rounding(*, language: bool) -> Rounding:
+    """Weights are rounded with error feedback and activations to a scale a row; an encoder's are smoothed before."""
+    from edgeslm.backends.tflite.rounded_values import encoder_values
+    from edgeslm.quantize.symmetric import round_values
 
-    return carry_out(weights, choice, moments)
+    return Rounding(round_values, row=0) if language else Rounding(encoder_values, row=0, smooths=True)
 
 
 def write_language(

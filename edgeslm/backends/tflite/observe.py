@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.errors import InternalError
 from edgeslm.formats.tflite import pack_tflite
+from edgeslm.quantize.layer_inputs import EXAMPLES_EACH, MOST_EXAMPLES, LayerInputs
 
 Sample = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
-EXAMPLES_EACH, MOST_EXAMPLES = 16, 512  # rows kept of a sample, and of all of them
 ROWS_AT_ONCE = 4096
 
 
@@ -28,39 +28,6 @@ class Counted:
     sample: Sample
     weight: float = 1.0
     ranges: bool = True
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The rows x that a weight [out, in] is multiplied with."""
-
-    moments: Floats  # xᵀx summed by the samples' weights, [in, in]
-    low: Floats  # least and largest x of each column, [in]
-    high: Floats
-    examples: Floats  # a few of the rows, [n, in]
-    rows: float  # how many there were, by the same weights
-
-    @property
-    def peaks(self) -> Floats:
-        """Largest |x| of each column, [in]."""
-        largest: Floats = np.maximum(np.abs(self.low), np.abs(self.high))
-        return largest
-
-    @property
-    def width(self) -> float:
-        """max x - min x over all rows, zero among them: what one scale for all of them has to span."""
-        return max(float(self.high.max()), 0.0) - min(float(self.low.min()), 0.0)
-
-    @property
-    def spread(self) -> float:
-        """(max x - min x)² summed over rows, estimated from the examples: what a scale to a row has to span."""
-        width = np.maximum(self.examples.max(axis=1), 0) - np.minimum(self.examples.min(axis=1), 0)
-        return float(np.square(width).mean()) * self.rows
-
-    def joined(self, other: Inputs) -> Inputs:
-        examples = np.concatenate([self.examples, other.examples])[:MOST_EXAMPLES]
-        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-        return Inputs(self.moments + other.moments, low, high, examples, self.rows + other.rows)
 
 
 @dataclass(frozen=True)
@@ -81,7 +48,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Observed:
-    inputs: dict[int, Inputs]  # by the weight's buffer; layers that share a weight count together
+    inputs: dict[int, LayerInputs]  # by the weight's buffer; layers that share a weight count together
     made: list[Made]  # by each layer, in their order
 
 
@@ -92,6 +59,24 @@ def linear_operators(graph: Graph) -> list[Any]:
         for operator in graph.operators
         if graph.kind(operator) == "FULLY_CONNECTED" and graph.constant(int(operator.inputs[1])) is not None
     ]
+
+
+_last: dict[tuple[str, str], Observed] = {}
+KEPT_BYTES = 1 << 28
+
+
+def observe_once(
+    key: tuple[str, str], model: Any, signatures: Mapping[int, str], samples: Sequence[Counted]
+) -> Observed:
+    """As `observe`. The last one is kept, if it is small: plans for one model, tried in turn, see the same. `key`: the
+    digests of model and samples."""
+    if key not in _last:
+        _last.clear()
+        found = observe(model, signatures, samples)
+        if sum(one.moments.nbytes for one in {id(one): one for one in found.inputs.values()}.values()) > KEPT_BYTES:
+            return found
+        _last[key] = found
+    return _last[key]
 
 
 def observe(model: Any, signatures: Mapping[int, str], samples: Sequence[Counted]) -> Observed:
@@ -189,12 +174,12 @@ class _Gathered:
         if sum(map(len, self.waiting)) >= ROWS_AT_ONCE:
             self._multiply()
 
-    def inputs(self) -> Inputs:
+    def inputs(self) -> LayerInputs:
         self._multiply()
         assert self.moments is not None
         assert self.low is not None
         assert self.high is not None
-        return Inputs(self.moments, self.low, self.high, np.concatenate(self.examples), self.rows)
+        return LayerInputs(self.moments, self.low, self.high, np.concatenate(self.examples), self.rows)
 
     def _multiply(self) -> None:
         if self.waiting:
@@ -203,8 +188,8 @@ class _Gathered:
             self.moments = rows.T @ rows if self.moments is None else self.moments + rows.T @ rows
 
 
-def _joined(inputs: list[Inputs]) -> Inputs:
-    return functools.reduce(Inputs.joined, inputs)
+def _joined(inputs: list[LayerInputs]) -> LayerInputs:
+    return functools.reduce(LayerInputs.joined, inputs)
 
 
 def _rows(values: NDArray[Any], bucket: int, length: int) -> Floats:

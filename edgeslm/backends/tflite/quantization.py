@@ -12,7 +12,7 @@ from edgeslm.backends.tflite.half import halve
 from edgeslm.backends.tflite.linear import pad_inner
 from edgeslm.backends.tflite.lowering import FILE, signature_names
 from edgeslm.backends.tflite.merge import share_buffers
-from edgeslm.backends.tflite.observe import Counted
+from edgeslm.backends.tflite.observe import Counted, observe_once
 from edgeslm.backends.tflite.recipe import run_recipe
 from edgeslm.backends.tflite.seen import Seen
 from edgeslm.backends.tflite.stored import find_stored, require_as_planned
@@ -49,7 +49,10 @@ def quantize(
 
     # On one thread sums end the same on every machine, and OpenBLAS' threads do not wait for each other on a busy one.
     with quiet_output(cache_folder() / "logs" / "tflite-quantize.log"), threadpool_limits(1, user_api="blas"):
-        seen = Seen.of(floats, signatures, counted, treat(floats, plan, tensors))
+        seen = Seen(None)
+        if calibration is not None and samples:
+            key = (lowered.digest, calibration.digest)
+            seen = Seen.of(floats, lambda: observe_once(key, floats, signatures, counted), treat(floats, plan, tensors))
         tensors |= seen.smooth(floats, tensors, treat(floats, plan, tensors), scheme)
         tensors |= seen.even(floats, tensors, treat(floats, plan, tensors))
         treatments = treat(floats, plan, tensors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from edgeslm.backends.tflite.evening import even_outputs
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.linear import PADDED
-from edgeslm.backends.tflite.observe import Counted, Inputs, Made, Observed, linear_operators, observe
+from edgeslm.backends.tflite.observe import Made, Observed, linear_operators
 from edgeslm.backends.tflite.recipe import Ranges
-from edgeslm.backends.tflite.smoothing import find_factors, smooth, smoothed_inputs
+from edgeslm.backends.tflite.smoothing import find_factors, smooth
 from edgeslm.backends.tflite.treatment import Treatment
 from edgeslm.quantize.feedback import feedback_factor
+from edgeslm.quantize.layer_inputs import LayerInputs
 from edgeslm.quantize.schemes import Scheme
 from edgeslm.quantize.symmetric import Floats, Rounded, round_matrix, round_with_feedback
 
@@ -33,19 +34,16 @@ class Seen:
     """`inputs` by the name of a weight in the float model, as its layer sees them now."""
 
     observed: Observed | None
-    inputs: dict[str, Inputs] = field(default_factory=dict)
+    inputs: dict[str, LayerInputs] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)  # by each linear layer, in their order
     coarse: set[str] = field(default_factory=set)  # layers, by result, for which one scale is too coarse
 
     @classmethod
-    def of(
-        cls, model: Any, signatures: Mapping[int, str], samples: Sequence[Counted], treatments: Sequence[Treatment]
-    ) -> Seen:
-        """Runs the samples, if there are any and any linear layer is rounded."""
-        rounded = any(one.kind == "FULLY_CONNECTED" and one.precision in BITS for one in treatments)
-        if not samples or not rounded:
+    def of(cls, model: Any, look: Callable[[], Observed], treatments: Sequence[Treatment]) -> Seen:
+        """Runs the samples if any linear layer is rounded."""
+        if not any(one.kind == "FULLY_CONNECTED" and one.precision in BITS for one in treatments):
             return cls(None)
-        observed = observe(model, signatures, samples)
+        observed = look()
         names = [(name, buffer) for name, buffer in _weights(model) if buffer in observed.inputs]
         return cls(observed, {name: observed.inputs[buffer] for name, buffer in names}, list(observed.made))
 
@@ -65,13 +63,13 @@ class Seen:
             kept.pop(table, None)
         factors = find_factors(model, self.observed.inputs, kept, static=scheme.activations == "static")
         found: dict[str, str] = {}
-        now: dict[int, Inputs] = {}
+        now: dict[int, LayerInputs] = {}
         for position in range(len(model.subgraphs)):
             graph = Graph(model, position)
             for new, old in smooth(graph, factors).items():
                 before = self.inputs[old]
                 if id(before) not in now:
-                    now[id(before)] = smoothed_inputs(before, factors[buffers[old]])
+                    now[id(before)] = before.divided(factors[buffers[old]])
                 self.inputs[new] = now[id(before)]
                 if old in tensors:
                     found[new] = tensors[old]
@@ -183,7 +181,7 @@ class Seen:
         return [changed.get(one.operator, one) for one in treatments], found
 
 
-def _static_noise(weights: Floats, inputs: Inputs, made: Made) -> float:
+def _static_noise(weights: Floats, inputs: LayerInputs, made: Made) -> float:
     """Noise that 8-bit scales of input and output add to what the layer makes, as a share of its size."""
     steps = [width / 255 for width in (inputs.width, made.width)]
     noise = steps[0] ** 2 / 12 * float(np.square(weights).sum()) / len(weights) + steps[1] ** 2 / 12

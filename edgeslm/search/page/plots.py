@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeslm.probe.page.figures import Plot
 from edgeslm.probe.page.svg import INK, LINE, MUTED, PAPER, SERIES, drawing, inline_svg
+from edgeslm.search.page.labels import Label, place_labels
 from edgeslm.search.report import SearchPoint, SearchReport
 
 if TYPE_CHECKING:
@@ -37,28 +38,39 @@ def trade_off(report: SearchReport, name: str, plot: str, title: str) -> Plot | 
         return value / scale, max(1 - fidelity, LEAST_LOSS)
 
     with drawing(WIDTH, HEIGHT) as (figure, axes):
-        front = sorted(at(point) for point in points if point.scheme is None)
-        lower = [one for one in front if not any(x <= one[0] and y < one[1] for x, y in front)]
-        axes.plot(*zip(*lower, strict=True), color=SERIES[0], linewidth=1.2, alpha=0.6) if lower else None
+        places = sorted(at(point) for point in points)
+        front = [one for one in places if not any(_beats(other, one) for other in places)]
+        axes.plot(*zip(*front, strict=True), color=SERIES[0], linewidth=1.2, alpha=0.6) if front else None
+        labels = []
         for point in points:
             x, y = at(point)
-            uniform = point.scheme is not None
+            uniform, on_front = point.scheme is not None, (x, y) in front
             colour = SERIES[1] if uniform else SERIES[0]
             face = colour if point.measured else PAPER
+            alpha = 1.0 if uniform or on_front else 0.4
             axes.scatter([x], [y], s=44 if uniform else 30, marker="s" if uniform else "o", facecolors=face,
-                         edgecolors=colour, linewidths=1.4, zorder=3)  # fmt: skip
-            axes.annotate(point.name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=10,
-                          color=INK if uniform else MUTED)  # fmt: skip
+                         edgecolors=colour, linewidths=1.4, zorder=3, alpha=alpha)  # fmt: skip
+            labels.append(Label(x, y, point.name, 0 if uniform else 1 if on_front else 2))
         _frame(axes, report, name, unit)
+        figure.draw_without_rendering()  # sets the axes' place
+        place_labels(axes, labels, INK, MUTED)
         return inline_svg(figure, plot, title)
+
+
+def _beats(other: tuple[float, float], one: tuple[float, float]) -> bool:
+    return other != one and other[0] <= one[0] and other[1] <= one[1]
+
+
+def _lost(value: float, _: float) -> str:
+    return f"{value:g}" if value > LEAST_LOSS else f"≤ {LEAST_LOSS:g}"
 
 
 def _frame(axes: Axes, report: SearchReport, name: str, unit: str) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(_lost)
     axes.yaxis.set_minor_formatter("")
     axes.set_xlabel(unit)
-    axes.set_ylabel("1 - fidelity")
+    axes.set_ylabel("1 - fidelity: what is lost")
     axes.grid(axis="y")
     axes.margins(x=0.12, y=0.1)
     limit = report.limits.get(name)

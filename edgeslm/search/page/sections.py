@@ -31,8 +31,9 @@ def sections(report: SearchReport) -> list[Section]:
         Section(
             "Trade-off",
             "front",
-            text="Each dot is a plan; lower and further left is better. Filled ones were built and measured, hollow "
-            "ones are predicted; uniform schemes are named squares.",
+            text="Each dot is a plan, with a precision for each tensor; lower and further left is better. Filled ones "
+            "were built and measured, hollow ones are predicted; uniform schemes are squares. Pale ones are off the "
+            "line: another takes less and loses less of what that picture shows.",
             plots=[plot for plot in plots if plot],
             tables=[_table(report)],
         )
