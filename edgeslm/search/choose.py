@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edgeslm.artifacts import TensorChoice
 from edgeslm.errors import DoesNotFitError
-from edgeslm.limits import Objective, amount
+from edgeslm.limits import Objective, amount, amount_with_error
 from edgeslm.quantize.choices import notation
 from edgeslm.quantize.plan import TensorPlan
 from edgeslm.quantize.schemes import MIXED
@@ -20,18 +20,21 @@ MOST_BUILT = 3
 APART = 10
 """Of so many tensors one, at least, is stored otherwise in the next candidate: a neighbour would tell nothing new."""
 LEAST_LOSS = 1e-9
+COSTS: tuple[Objective, ...] = ("latency", "instructions")
 
 
 @dataclass(frozen=True)
 class Measurement:
     """Of a plan that was built: bytes of its files, and what it keeps on the scoring texts; None of what was not
-    measured. `instructions` of an emulated core, `latency` in ms and `ram` in bytes of this machine."""
+    measured. `instructions` of an emulated core, `latency` in ms and `ram` in bytes of this machine. `passed`: it kept
+    the gates of its build."""
 
     size: float
     fidelity: float
     ram: float | None = None
     latency: float | None = None
     instructions: float | None = None
+    passed: bool = True
 
     def known(self) -> dict[Objective, float]:
         values: dict[Objective, float | None] = {
@@ -47,12 +50,13 @@ class Measurement:
 @dataclass(frozen=True)
 class Candidate:
     """A plan, what was predicted of it by name (size, ram, latency or instructions, fidelity), and what was then
-    measured; `plus_minus` is the prediction's error of latency or instructions. `proven`: by prediction, no other plan
-    is better."""
+    measured; `plus_minus` is the prediction's error of latency or instructions, `held_out` on how many kernel shapes it
+    was seen. `proven`: by prediction, no other plan is better."""
 
     choices: Mapping[str, TensorChoice]
     predicted: Mapping[Objective, float]
     plus_minus: float | None = None
+    held_out: int | None = None
     measured: Measurement | None = None
     proven: bool = True
 
@@ -157,7 +161,9 @@ def candidate(bounds: Bounds, problem: Problem, picked: Picked, *, proven: bool 
     cost = bounds.subject.predict(ordered)
     if cost is not None:
         predicted[bounds.cost_name] = cost.value
-    return Candidate(ordered, predicted, None if cost is None else cost.plus_minus, proven=proven)
+    if cost is None:
+        return Candidate(ordered, predicted, proven=proven)
+    return Candidate(ordered, predicted, cost.plus_minus, cost.held_out, proven=proven)
 
 
 def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0) -> TensorPlan:
@@ -165,13 +171,22 @@ def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0) -> TensorPlan:
     asked = ", ".join(
         f"{name} {'≥' if name == 'fidelity' else '≤'} {amount(name, value)}" for name, value in bounds.asked().items()
     )
-    origin = f"best {bounds.objective} under {asked or 'no other limit'}; predicted {_told(made.predicted)}"
+    origin = f"best {bounds.objective} under {asked or 'no other limit'}; {foretold(made)}"
     if not made.proven:
         origin += " (not proven to be the best: the solver's time was up)"
     if made.measured is not None:
         origin += f"; measured {_told(made.known)}"
         origin += f" ({built} built)" if built > 1 else ""
     return TensorPlan(MIXED, bounds.subject.backend, made.choices, origin, bounds.fidelity)
+
+
+def foretold(made: Candidate) -> str:
+    """What was predicted, with the error of a run's cost."""
+    told = []
+    for name, value in made.predicted.items():
+        error = (made.plus_minus, made.held_out) if name in COSTS else (None, None)
+        told.append(f"{name} {amount_with_error(name, value, *error)}")
+    return f"predicted {', '.join(told)}"
 
 
 def _told(values: Mapping[Objective, float]) -> str:

@@ -6,16 +6,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edgeslm.artifacts import Precision
 from edgeslm.quantize.choices import Choice
-from edgeslm.quantize.plan import choose_precisions
+from edgeslm.quantize.plan import TensorPlan, choose_precisions
 from edgeslm.quantize.schemes import SCHEMES, Scheme
 from edgeslm.search.bounds import Bounds
-from edgeslm.search.choose import Candidate, Measure, candidate, tensor_plan
+from edgeslm.search.choose import Candidate, Measure, candidate, foretold, tensor_plan
 from edgeslm.search.problem import Metric, Problem
 from edgeslm.search.solve import Picked, Solved, solve
 
 UNIFORM = ("fp32", "fp16", "int8", "int4")
-"""Schemes that are compared with; those of other activations have no plan of this kind."""
+"""Schemes that are compared with, where the backend has them (fp16 is no language model's); those of other activations
+have no plan of this kind."""
 ROOM = 1.02
 """The largest plan looked for is this much larger than int8's: beyond, fidelity is all but whole."""
 
@@ -35,7 +37,11 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
     """Uniform schemes, then about `count` plans by size; all by prediction. Raises DoesNotFitError where no plan keeps
     the limits."""
     problem, within = bounds.subject.problem(), bounds.metrics()
-    uniform = {name: uniform_plan(bounds, problem, SCHEMES[name]) for name in UNIFORM}
+    uniform = {
+        name: uniform_plan(bounds, problem, SCHEMES[name])
+        for name in UNIFORM
+        if _stores(problem, SCHEMES[name].linear) and not (bounds.language and name == "fp16")
+    }
     found: dict[Solved, None] = {}
     for metric in ("size", "cost") if bounds.subject.has_costs else ("size",):
         for limit in _limits(problem, within, metric, uniform["int8"], count if metric == "size" else count // 2):
@@ -61,6 +67,10 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
     )
 
 
+def _stores(problem: Problem, precision: Precision) -> bool:
+    return any(option.choice[0] == precision for tensor in problem.tensors for option in tensor.options)
+
+
 def measured(bounds: Bounds, points: Sequence[Point], count: int, measure: Measure) -> tuple[Point, ...]:
     """The same, with int8, int4 and `count` others really built: evenly spaced among those on the front."""
     front = [number for number, point in enumerate(points) if point.scheme is None and point.best]
@@ -68,11 +78,17 @@ def measured(bounds: Bounds, points: Sequence[Point], count: int, measure: Measu
     if count:
         spaced |= {number for number, point in enumerate(points) if point.scheme in ("int8", "int4")}
     return tuple(
-        replace(point, candidate=replace(point.candidate, measured=measure(tensor_plan(bounds, point.candidate))))
+        replace(point, candidate=replace(point.candidate, measured=measure(_plan(bounds, point))))
         if number in spaced
         else point
         for number, point in enumerate(points)
     )
+
+
+def _plan(bounds: Bounds, point: Point) -> TensorPlan:
+    plan = tensor_plan(bounds, point.candidate)
+    named = point.name if point.scheme is None else f"uniform {point.scheme}"
+    return replace(plan, origin=f"{named}; {foretold(point.candidate)}")
 
 
 def uniform_plan(bounds: Bounds, problem: Problem, scheme: Scheme) -> Picked:
