@@ -180,6 +180,7 @@ class FigureAnswer(_Answer):
     measured: float | None
     limit: float | None
     plus_minus: float | None
+    held_out: int | None  # kernel shapes that the prediction's laws were held against
 
 
 class BuildAnswer(_Answer):

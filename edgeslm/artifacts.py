@@ -386,7 +386,8 @@ class Figure:
     predicted: float
     measured: float | None = None
     limit: float | None = None
-    plus_minus: float | None = None  # of the prediction
+    plus_minus: float | None = None  # of the prediction, in its unit
+    held_out: int | None = None  # kernel shapes that the prediction's laws were held against
 
 
 @dataclass(frozen=True)

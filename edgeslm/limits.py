@@ -80,11 +80,19 @@ def _parse(text: str, what: str, example: str, units: Mapping[str, float]) -> fl
     found = _AMOUNT.fullmatch(text.strip())
     if found is None or found[2] not in units:
         known = ", ".join(unit for unit in units if unit)
-        raise ConfigError(f"{text!r} is not {what}", f"a number and one of {known}, as in {example}")
+        raise ConfigError(
+            f"{text!r} is not {what}", f"{_meant(found, units)}a number and one of {known}, as in {example}"
+        )
     value = float(found[1]) * units[found[2]]
     if not 0 < value < math.inf:
         raise ConfigError(f"{text!r} is not {what}: it must be more than zero", f"as in {example}")
     return value
+
+
+def _meant(found: re.Match[str] | None, units: Mapping[str, float]) -> str:
+    """A unit in other letters than there are."""
+    near = [] if found is None or not found[2] else [unit for unit in units if unit.casefold() == found[2].casefold()]
+    return "" if found is None or len(near) != 1 else f"did you mean {found[1]}{near[0]}? "
 
 
 def amount(metric: str, value: float) -> str:
@@ -94,5 +102,16 @@ def amount(metric: str, value: float) -> str:
     if metric == "latency":
         return f"{value:,.3g} ms"
     if metric == "instructions":
-        return f"{value / 1e6:,.2f} M" if value >= 1e5 else f"{value:,.0f}"
+        return f"{value / 1e6:,.2f} M" if value >= 1e6 else f"{value:,.0f}"
     return f"{value:.6g}"
+
+
+def amount_with_error(metric: str, value: float, plus_minus: float | None, held_out: int | None = None) -> str:
+    """A prediction of latency or instructions, the error in the value's unit: "21.4 ms ± 1.2 (12 held-out shapes)"."""
+    text = amount(metric, value)
+    if plus_minus is None:
+        return text
+    number, _, unit = text.partition(" ")
+    places = len(number.partition(".")[2])
+    shapes = "" if held_out is None else f" ({held_out} held-out shapes)"
+    return f"{text} ± {plus_minus / (1e6 if unit == 'M' else 1.0):,.{places}f}{shapes}"

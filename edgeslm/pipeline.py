@@ -131,7 +131,14 @@ def plan(request: BuildRequest, cache: StageCache | None = None) -> Decision:
     else:
         lengths = (context_length(checkpoint, request.context, request.max_length),)
     if request.min_fidelity is not None and not 0 <= request.min_fidelity <= 1:
-        raise ConfigError(f"--min-fidelity {request.min_fidelity} is not between 0 and 1")
+        raise ConfigError(
+            f"--min-fidelity {request.min_fidelity} is not between 0 and 1", "a share that is to be kept, as in 0.97"
+        )
+    if request.limits.profile is not None and not request.limits.asked:
+        raise ConfigError(
+            f"--target-profile {request.limits.profile} says what a run costs, and no limit asks for that",
+            "add --max-latency 25ms or --max-instructions 20M, or leave it out",
+        )
     if checkpoint.tokenizer is None:
         if request.calibration or request.eval:
             raise ConfigError(

@@ -11,7 +11,7 @@ from edgeslm.cli.console import announce_stage, megabytes, note, print_json, pri
 from edgeslm.cli.request import chosen_model, request_options, take_limits
 
 if TYPE_CHECKING:
-    from edgeslm.answers import BuildAnswer, FidelityAnswer
+    from edgeslm.answers import BuildAnswer, FidelityAnswer, FigureAnswer
 
 
 @click.command()
@@ -121,7 +121,7 @@ def _print_gates(fidelity: FidelityAnswer) -> None:
 
 def _print_figures(answer: BuildAnswer) -> None:
     """What was predicted of the plan that limits had found, and what was measured."""
-    from edgeslm.limits import amount
+    from edgeslm.limits import amount, amount_with_error
 
     if not answer.figures:
         return
@@ -129,15 +129,23 @@ def _print_figures(answer: BuildAnswer) -> None:
         [
             one.name,
             "" if one.limit is None else f"{'≥' if one.name == 'fidelity' else '≤'} {amount(one.name, one.limit)}",
-            amount(one.name, one.predicted)
-            + ("" if one.plus_minus is None else f" ± {amount(one.name, one.plus_minus)}"),
+            amount_with_error(one.name, one.predicted, one.plus_minus, one.held_out),
             "" if one.measured is None else amount(one.name, one.measured),
-            "" if one.measured is None else f"{100 * (one.measured / one.predicted - 1):+.2f} %",
+            _gap(one),
         ]
         for one in answer.figures
     ]
     click.echo()
     print_table(["chosen by", "limit", "predicted", "measured", "gap"], rows, right={4})
+
+
+def _gap(figure: FigureAnswer) -> str:
+    """By how much the measurement is beyond the prediction: a share, of fidelity the difference."""
+    if figure.measured is None:
+        return ""
+    if figure.name == "fidelity":
+        return f"{figure.measured - figure.predicted:+.2g}"
+    return f"{100 * (figure.measured / figure.predicted - 1):+.2f} %"
 
 
 def _print_scores(fidelity: FidelityAnswer, agreed: str) -> None:

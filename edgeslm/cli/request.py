@@ -1,8 +1,8 @@
-"""The flags that `plan` and `build` share."""
+"""The flags that `plan`, `build` and `search` share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,8 +47,12 @@ def _limit(parse: str) -> Callable[[click.Context, click.Parameter, str | None],
 
     def read(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
         from edgeslm import limits
+        from edgeslm.errors import ConfigError
 
-        return None if value is None else getattr(limits, parse)(value)
+        try:
+            return None if value is None else getattr(limits, parse)(value)
+        except ConfigError as error:
+            raise ConfigError(f"{parameter.opts[0]}: {error.message}", error.hint) from None
 
     return read
 
@@ -62,7 +66,7 @@ def take_limits(flags: dict[str, Any]) -> Limits:
         ram=flags.pop("max_ram"),
         latency_ms=flags.pop("max_latency"),
         instructions=flags.pop("max_instructions"),
-        objective=flags.pop("objective"),
+        objective=flags.pop("objective", None),
         profile=flags.pop("target_profile"),
     )
 
@@ -83,12 +87,21 @@ def chosen_model(model: str | None, demo: str | None) -> str:
 
 def request_options(command: F) -> F:
     """Add every flag of a build request to a click command."""
-    for option in reversed(_OPTIONS):
+    return _with((*_SUBJECT, *_WAYS, *_TEXTS, *_LIMITS, *_BUNDLE), command)
+
+
+def search_options(command: F) -> F:
+    """Those that say what is built and within which limits; how it is stored is what a search is for."""
+    return _with((*_SUBJECT, *_BACKENDS, *_TEXTS, *_LIMITS), command)
+
+
+def _with(options: Sequence[Callable[[F], F]], command: F) -> F:
+    for option in reversed(options):
         command = option(command)
     return command
 
 
-_OPTIONS = (
+_SUBJECT = (
     click.option("--target", "-t", required=True, metavar="T", shell_complete=_complete_target,
                  help="The device: a name from `edgeslm targets`, or a target file (PATH.toml)."),
     click.option("--model", "-m", metavar="M",
@@ -97,15 +110,22 @@ _OPTIONS = (
     click.option("--demo", metavar="D", shell_complete=_complete_demo,
                  help="In place of --model: minilm, a sentence encoder (the default), or assistant, a language model "
                  "that turns requests into JSON calls."),
+)  # fmt: skip
+_BACKENDS = (
+    click.option("--backend", metavar="B", shell_complete=_complete_backend,
+                 help="tflite or openvino. Default: the better one on the target."),
+    click.option("--converter", metavar="C", shell_complete=_complete_converter,
+                 help="edgeslm or onnx2tf: what writes the tflite backend's float model. Default: edgeslm."),
+)  # fmt: skip
+_WAYS = (
     click.option("--scheme", "-s", metavar="S", shell_complete=_complete_scheme, multiple=True,
                  help="fp32, fp16, int8, int8-weight-only, int8-static, int4. Default: the best for the target. For "
                  "Android it may be given more than once: a model of each in one bundle."),
     click.option("--plan", "plan", type=click.Path(path_type=Path), metavar="F",
                  help="A plan file, as `edgeslm plan --save` writes it: what each tensor is stored as."),
-    click.option("--backend", metavar="B", shell_complete=_complete_backend,
-                 help="tflite or openvino. Default: the better one on the target."),
-    click.option("--converter", metavar="C", shell_complete=_complete_converter,
-                 help="edgeslm or onnx2tf: what writes the tflite backend's float model. Default: edgeslm."),
+    *_BACKENDS,
+)  # fmt: skip
+_TEXTS = (
     click.option("--max-length", type=click.IntRange(min=2), metavar="N",
                  help="Longest text in tokens. Default: the checkpoint's own limit, at most 256."),
     click.option("--context", type=click.IntRange(min=1), metavar="N",
@@ -118,6 +138,8 @@ _OPTIONS = (
                  help="Texts that calibrate integer schemes, one a line. Default: built-in ones."),
     click.option("--eval", "eval_", type=click.Path(path_type=Path), metavar="F",
                  help="Texts that score the model against PyTorch, one a line. Default: built-in ones."),
+)  # fmt: skip
+_LIMITS = (
     click.option("--min-fidelity", type=float, metavar="X",
                  help="Least cosine similarity to PyTorch on any text; for language models, perplexity fp32 ÷ built. "
                  "Default: the scheme's gate."),
@@ -129,10 +151,12 @@ _OPTIONS = (
                  help="Longest inference, as in 25ms; where a profile of the target was measured."),
     click.option("--max-instructions", metavar="N", callback=_limit("parse_count"),
                  help="Most instructions of an inference, or of a token, as in 20M."),
-    click.option("--objective", metavar="O", type=click.Choice(OBJECTIVES),
-                 help="What is best under the limits: fidelity (the default), size, ram, latency or instructions."),
     click.option("--target-profile", type=click.Path(path_type=Path), metavar="F",
                  help="What kernels cost on the target, as `edgeslm profile-target` writes it."),
+)  # fmt: skip
+_BUNDLE = (
+    click.option("--objective", metavar="O", type=click.Choice(OBJECTIVES),
+                 help="What is best under the limits: fidelity (the default), size, ram, latency or instructions."),
     click.option("--allow-below-gate", is_flag=True,
                  help="Build even if a gate is missed; the bundle is marked so."),
     click.option("--vendor-wheels", is_flag=True,

@@ -8,20 +8,34 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeslm.cli.console import announce_stage, note, print_json, print_table
-from edgeslm.cli.request import chosen_model, request_options, take_limits
+from edgeslm.cli.request import chosen_model, search_options, take_limits
 
 if TYPE_CHECKING:
+    from edgeslm.pipeline import BuildRequest
     from edgeslm.search.report import SearchReport
+
+POINTS, MEASURED = 8, 3
 
 
 @click.command()
-@request_options
-@click.option("--points", type=click.IntRange(2, 40), default=8, show_default=True, metavar="N", help="Plans by size.")
+@search_options
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    metavar="DIR",
+    help="Where plan files go. Default: the current folder.",
+)
+@click.option(
+    "--points", type=click.IntRange(2, 40), default=POINTS, show_default=True, metavar="N", help="Plans by size."
+)
 @click.option(
     "--measure",
     "measures",
     type=click.IntRange(0, 40),
-    default=3,
+    default=MEASURED,
     show_default=True,
     metavar="N",
     help="How many of them are built and scored, with int8 and int4 beside them.",
@@ -46,18 +60,22 @@ def search(
     demo: str | None,
     **flags: Any,
 ) -> None:
-    """Show what a model may take on a device and what it keeps: plans that choose precisions tensor by tensor, and
-    uniform schemes beside them.
+    """Show the trade-off of size, cost and fidelity.
 
-    A plan file for each is written to the output folder, for build --plan. Limits keep plans out that are beyond them.
+    Plans that choose precisions tensor by tensor, and uniform schemes beside them: what each takes on the device, and
+    what it keeps. A plan file for each is written to the output folder, for build --plan. Limits keep plans out that
+    are beyond them.
     """
     from edgeslm.pipeline import BuildRequest
     from edgeslm.search.trade_off import explore
 
     limits = take_limits(flags)
     request = BuildRequest(model=chosen_model(model, demo), eval=eval_, limits=limits, **flags)
-    asked = _asked(request.target, model, demo, flags)
-    report = explore(request, asked, points, measures, announce_stage, note, costs=costs)
+    asked = _asked(request, model, demo)
+    own = [*_limits(request), *_unless_default(points, measures, costs=costs)]
+    own += [] if html is None else ["--html", str(html)]
+    own += [] if str(request.out) == "." else ["-o", str(request.out)]
+    report = explore(request, asked, own, points, measures, announce_stage, note, costs=costs)
     if html is not None:
         from edgeslm.search.page import write_page
 
@@ -69,15 +87,33 @@ def search(
         _print(report)
 
 
-def _asked(target: str, model: str | None, demo: str | None, flags: dict[str, Any]) -> list[str]:
-    """The flags that say what is built, as they were given."""
-    found = ["--target", target]
-    for flag, value in (("--model", model), ("--demo", demo)):
-        found += [] if value is None else [flag, value]
-    for name in ("max_length", "context", "kv_cache", "calibration", "converter"):
-        value = flags.get(name)
-        found += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
-    return found
+def _asked(request: BuildRequest, model: str | None, demo: str | None) -> list[str]:
+    """The flags that say what is built and what it is held to, as they were given."""
+    given = {
+        "--target": request.target,
+        "--model": model,
+        "--demo": demo,
+        "--converter": request.converter,
+        "--max-length": request.max_length,
+        "--context": request.context,
+        "--kv-cache": request.kv_cache,
+        "--calibration": request.calibration,
+        "--eval": request.eval,
+    }
+    return [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
+
+
+def _limits(request: BuildRequest) -> list[str]:
+    """The search's flags that its plans' files hold already."""
+    found = [] if request.backend is None else ["--backend", request.backend]
+    found += [word for flag in request.limits.flags for word in flag.split(" ", 1)]
+    return found + ([] if request.min_fidelity is None else ["--min-fidelity", f"{request.min_fidelity:g}"])
+
+
+def _unless_default(points: int, measures: int, *, costs: bool) -> list[str]:
+    found = [] if points == POINTS else ["--points", str(points)]
+    found += [] if measures == MEASURED else ["--measure", str(measures)]
+    return found + (["--costs"] if costs else [])
 
 
 def _print(report: SearchReport) -> None:
@@ -95,20 +131,11 @@ def _print(report: SearchReport) -> None:
             shown(report, point, "fidelity"),
             shown_measured(point, "fidelity"),
             "*" if point.best else "",
-            point.command,
         ]
         for point in report.points
     ]
-    header = [
-        "plan",
-        "size",
-        *costs,
-        *(f"{cost}, measured" for cost in measured),
-        "RAM",
-        "fidelity",
-        "measured",
-        "front",
-    ]
-    right = set(range(1, len(header) - 1))
-    header.append("built by")
-    print_table(header, rows, right=right)
+    names = [*costs, *("measured" for _ in measured)]
+    header = ["plan", "size", *names, "RAM", "fidelity", "measured", "front"]
+    print_table(header, rows, right=set(range(1, len(header) - 1)))
+    click.echo()
+    print_table(["plan", "built by"], [[point.name, point.command] for point in report.points])

@@ -33,7 +33,18 @@ if TYPE_CHECKING:
 @click.option("--ray", "address", metavar="ADDRESS", help="HOST:PORT of a Ray cluster's head: jobs run there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def sweep(file: Path, out: Path, jobs: int, address: str | None, as_json: bool) -> None:
-    """Build every model of FILE for every target, in every way it asks for.
+    """Build many models for many targets, many ways.
+
+    FILE has every model built for every target in every way, a way being flags of build:
+
+    \b
+    models = ["demo", "./my-encoder"]
+    targets = ["rpi4", "rpi5"]
+    [[build]]
+    max_size = "14MB"
+    min_fidelity = 0.97
+    [[build]]
+    scheme = "int8"
 
     Can be repeated: results stay, and an interrupted sweep goes on. The exit status is that of the first job that
     failed.

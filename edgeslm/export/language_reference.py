@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgeslm.artifacts import Checkpoint, Samples
 from edgeslm.digest import file_digest
+from edgeslm.export.finite_layers import finite_layers
 from edgeslm.export.load import load_transformer
 from edgeslm.formats.moments import write_moments
 from edgeslm.formats.samples import read_samples, write_samples
@@ -196,7 +197,8 @@ def _spread(total: int, most: int) -> NDArray[np.int64]:
 
 @contextmanager
 def _loaded(checkpoint: Checkpoint) -> Iterator[Any]:
-    """The model as transformers has it, computing in float32."""
+    """The model as transformers has it, computing in float32. While it is used, a layer that gives NaN raises
+    CheckpointError."""
     import torch
 
     large = checkpoint.elements > LARGE
@@ -207,7 +209,7 @@ def _loaded(checkpoint: Checkpoint) -> Iterator[Any]:
     if checkpoint.elements < SMALL:
         torch.set_num_threads(1)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), finite_layers(model, "a text"):
             yield model
     finally:
         torch.set_num_threads(threads)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeslm.artifacts import Checkpoint
 from edgeslm.errors import CheckpointError, MissingExtraError, UnsupportedError
+from edgeslm.export.finite_layers import finite_layers
 from edgeslm.export.json_file import read_object
 from edgeslm.export.sentence_transformers import Dense, read_sentence_modules
 from edgeslm.export.tokenizer_file import OFFSET_POSITIONS
@@ -136,7 +137,8 @@ def _load_text_model(checkpoint: Checkpoint, root: Path) -> TextModel:
 
 
 def _mask_form(wrapped: Any, checkpoint: Checkpoint) -> MaskForm:
-    """Whether the transformer takes an additive mask as it is: tried, since families differ and do not say."""
+    """Whether the transformer takes an additive mask as it is: tried, since families differ and do not say. Raises
+    CheckpointError where a layer gives NaN."""
     import torch
 
     assert checkpoint.tokenizer is not None
@@ -146,7 +148,9 @@ def _mask_form(wrapped: Any, checkpoint: Checkpoint) -> MaskForm:
     mask[:, tokens // 2 :] = 0
     with torch.inference_mode():
         try:
-            expected = wrapped("tokens")(ids, mask)
+            plain = wrapped("tokens")
+            with finite_layers(plain, "a text"):
+                expected = plain(ids, mask)
             found = wrapped("additive")(ids, mask)
         except (RuntimeError, ValueError, TypeError, IndexError):
             return "tokens"

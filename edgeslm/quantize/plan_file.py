@@ -20,7 +20,7 @@ from typing import Any
 
 from edgeslm.artifacts import Checkpoint, QuantPlan, TensorChoice
 from edgeslm.errors import ConfigError, UnsupportedSchemeError
-from edgeslm.quantize.choices import DECODERS, Choice, allowed_choices, notation, stored_together
+from edgeslm.quantize.choices import DECODERS, ENCODERS, Choice, allowed_choices, notation, stored_together
 from edgeslm.quantize.plan import TensorPlan, choose_precisions
 from edgeslm.quantize.schemes import MIXED, find_scheme
 from edgeslm.target import Target
@@ -48,7 +48,7 @@ HEADER = """\
 
 def plan_text(checkpoint: Checkpoint, plan: QuantPlan, min_fidelity: float | None = None) -> str:
     """The plan as TOML. `min_fidelity`: the limit that builds from it must keep, if it is not the scheme's own."""
-    of_matrices = DECODERS[plan.backend].matrices
+    of_matrices = (ENCODERS if checkpoint.decoder is None else DECODERS)[plan.backend].matrices
     known = ", ".join(notation(choice) for choice in of_matrices)
     lines = [
         HEADER.format(target=plan.target, mixed=MIXED, choices=known),

@@ -70,7 +70,8 @@ def require_enough(where: str, texts: int, tokens: int) -> None:
     if texts >= FEWEST_TEXTS and tokens >= FEWEST_TOKENS:
         return
     raise TextsError(
-        f"{where}: {texts} text{'s' if texts != 1 else ''} of {tokens} tokens are too little to tell what matters",
+        f"{where}: {texts} text{'s' if texts != 1 else ''} of {tokens} tokens {'are' if texts != 1 else 'is'} too "
+        "little to tell what matters",
         f"at least {FEWEST_TEXTS} texts and {FEWEST_TOKENS} tokens are needed, a few hundred varied texts are enough; "
         "without --calibration the built-in texts are taken",
     )

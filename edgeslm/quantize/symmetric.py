@@ -31,7 +31,9 @@ class Rounded:
     scales: Floats
 
 
-def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray[Any] | None = None) -> Rounded:
+def round_matrix(
+    weights: Floats, bits: int, group: int | None, moments: NDArray[Any] | None = None, damping: float = DAMPING
+) -> Rounded:
     """Codes of `bits` bits, one scale for each row, or one searched for in every `group` columns.
 
     `moments` [in, in] are the second moments xᵀx of the inputs; with them errors are fed back.
@@ -45,7 +47,7 @@ def round_matrix(weights: Floats, bits: int, group: int | None, moments: NDArray
         codes = np.clip(np.rint(blocks / found), LEAST[bits], LARGEST[bits]).astype(np.int8)
         return Rounded(codes.reshape(weights.shape), found.reshape(len(weights), -1))
     importance = np.diagonal(moments).astype(np.float32)
-    return round_with_feedback(weights, importance, feedback.feedback_factor(moments, DAMPING), bits, group=group)
+    return round_with_feedback(weights, importance, feedback.feedback_factor(moments, damping), bits, group=group)
 
 
 def row_scales(weights: Floats, bits: int) -> Floats:

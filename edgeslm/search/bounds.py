@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgeslm.errors import ConfigError, DoesNotFitError
 from edgeslm.limits import Limits, Objective, amount
+from edgeslm.search.contradictions import reject_contradictions
 from edgeslm.search.problem import Metric, Problem
 from edgeslm.search.solve import relaxations
 from edgeslm.search.subject import Subject
@@ -45,39 +46,12 @@ class Bounds:
     room: Mapping[Metric, float]
 
     def __post_init__(self) -> None:
-        limits, profile = self.limits, self.subject.profile
-        objective = limits.objective or "fidelity"
-        if objective != "fidelity" and self.fidelity is None:
+        subject = self.subject
+        reject_contradictions(self.limits, self.fidelity, subject.target, subject.backend, subject.profile)
+        if self.weighs_cost and not subject.has_costs:
             raise ConfigError(
-                f"--objective {objective} without a limit on fidelity leaves a model that means nothing",
-                "add --min-fidelity 0.97, or another share that is to be kept",
-            )
-        if limits.latency_ms is not None and limits.instructions is not None:
-            raise ConfigError(
-                "--max-latency and --max-instructions exclude each other: a profile knows one of them",
-                "leave one of them out",
-            )
-        timed = limits.latency_ms is not None or objective == "latency"
-        counted = limits.instructions is not None or objective == "instructions"
-        if timed and counted:
-            raise ConfigError("a profile knows latency or instructions, not both", "limit and aim for the same one")
-        if (timed or counted) and not self.subject.has_costs:
-            name, backend = self.subject.target.name, self.subject.backend
-            raise ConfigError(
-                f"nothing is known of what kernels cost with {backend} on {name}",
-                ("" if backend == "tflite" else "profiles know --backend tflite; ")
-                + f"edgeslm profile-target --target {name} measures one; --max-size needs none",
-            )
-        if timed and profile is not None and profile.unit != "ms":
-            name = self.subject.target.name
-            raise ConfigError(
-                f"--max-latency needs a profile measured on {name}, and the shipped one counts instructions",
-                f"edgeslm profile-target --target {name} --via … measures one for --target-profile FILE; "
-                "--max-instructions needs none",
-            )
-        if counted and profile is not None and profile.unit == "ms":
-            raise ConfigError(
-                f"the profile {profile.name} knows milliseconds, not instructions", "--max-latency limits those"
+                f"what {subject.checkpoint.name} costs with {subject.backend} on {subject.target.name} is not foretold",
+                "--max-size needs no costs; edgeslm probe BUNDLE measures them",
             )
 
     @property
@@ -147,7 +121,9 @@ class Bounds:
             lines.append(line)
         shown = "".join(f"\n         {line}" for line in lines)
         model, target = self.subject.checkpoint.name, self.subject.target.name
-        hint = f"any one of these is enough: {'; '.join(hints)}" if hints else "more than one limit must give way"
+        hint = "more than one limit must give way"
+        if hints:
+            hint = f"any one of these is enough: {'; '.join(hints)}" if len(hints) > 1 else f"{hints[0]} would be kept"
         return DoesNotFitError(f"no plan of {model} for {target} keeps all limits:{shown}", hint)
 
     def missed(self, values: Mapping[Objective, float]) -> list[Objective]:

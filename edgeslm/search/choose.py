@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edgeslm.artifacts import TensorChoice
 from edgeslm.errors import DoesNotFitError
-from edgeslm.limits import Objective, amount
+from edgeslm.limits import Objective, amount, amount_with_error
 from edgeslm.quantize.choices import notation
 from edgeslm.quantize.plan import TensorPlan
 from edgeslm.quantize.schemes import MIXED
@@ -25,18 +25,21 @@ MOST: Mapping[Objective, str] = {
     "instructions": "fewest instructions",
 }  # fmt: skip
 """What is said of a plan that nothing else limits."""
+COSTS: tuple[Objective, ...] = ("latency", "instructions")
 
 
 @dataclass(frozen=True)
 class Measurement:
     """Of a plan that was built: bytes of its files, and what it keeps on the scoring texts; None of what was not
-    measured. `instructions` of an emulated core, `latency` in ms and `ram` in bytes of this machine."""
+    measured. `instructions` of an emulated core, `latency` in ms and `ram` in bytes of this machine. `passed`: it kept
+    the gates of its build."""
 
     size: float
     fidelity: float
     ram: float | None = None
     latency: float | None = None
     instructions: float | None = None
+    passed: bool = True
 
     def known(self) -> dict[Objective, float]:
         values: dict[Objective, float | None] = {
@@ -52,12 +55,13 @@ class Measurement:
 @dataclass(frozen=True)
 class Candidate:
     """A plan, what was predicted of it by name (size, ram, latency or instructions, fidelity), and what was then
-    measured; `plus_minus` is the prediction's error of latency or instructions. `proven`: by prediction, no other plan
-    is better."""
+    measured; `plus_minus` is the prediction's error of latency or instructions, `held_out` on how many kernel shapes it
+    was seen. `proven`: by prediction, no other plan is better."""
 
     choices: Mapping[str, TensorChoice]
     predicted: Mapping[Objective, float]
     plus_minus: float | None = None
+    held_out: int | None = None
     measured: Measurement | None = None
     proven: bool = True
 
@@ -162,7 +166,9 @@ def candidate(bounds: Bounds, problem: Problem, picked: Picked, *, proven: bool 
     cost = bounds.subject.predict(ordered)
     if cost is not None:
         predicted[bounds.cost_name] = cost.value
-    return Candidate(ordered, predicted, None if cost is None else cost.plus_minus, proven=proven)
+    if cost is None:
+        return Candidate(ordered, predicted, proven=proven)
+    return Candidate(ordered, predicted, cost.plus_minus, cost.held_out, proven=proven)
 
 
 def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0, title: str = "") -> TensorPlan:
@@ -171,13 +177,22 @@ def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0, title: str = ""
         f"{name} {'≥' if name == 'fidelity' else '≤'} {amount(name, value)}" for name, value in bounds.asked().items()
     )
     best = f"best {bounds.objective} under {asked}" if asked else MOST[bounds.objective]
-    origin = f"{title or best}; predicted {_told(made.predicted)}"
+    origin = f"{title or best}; {foretold(made)}"
     if not made.proven:
         origin += " (not proven to be the best: the solver's time was up)"
     if made.measured is not None:
         origin += f"; measured {_told(made.known)}"
         origin += f" ({built} built)" if built > 1 else ""
     return TensorPlan(MIXED, bounds.subject.backend, made.choices, origin, bounds.fidelity)
+
+
+def foretold(made: Candidate) -> str:
+    """What was predicted, with the error of a run's cost."""
+    told = []
+    for name, value in made.predicted.items():
+        error = (made.plus_minus, made.held_out) if name in COSTS else (None, None)
+        told.append(f"{name} {amount_with_error(name, value, *error)}")
+    return f"predicted {', '.join(told)}"
 
 
 def _told(values: Mapping[Objective, float]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edgeslm.artifacts import Precision
 from edgeslm.quantize.choices import Choice
 from edgeslm.quantize.plan import TensorPlan, choose_precisions
 from edgeslm.quantize.schemes import SCHEMES, Scheme
@@ -15,7 +16,8 @@ from edgeslm.search.problem import Metric, Problem
 from edgeslm.search.solve import Picked, Solved, solve
 
 UNIFORM = ("fp32", "fp16", "int8", "int4")
-"""Schemes that are compared with; those of other activations have no plan of this kind."""
+"""Schemes that are compared with, where the backend has them (fp16 is no language model's); those of other activations
+have no plan of this kind."""
 ROOM = 1.02
 """The largest plan looked for is this much larger than int8's: beyond, fidelity is all but whole."""
 
@@ -35,10 +37,14 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
     """Uniform schemes, then about `count` plans by size; all by prediction. Raises DoesNotFitError where no plan keeps
     the limits."""
     problem, within = bounds.subject.problem(), bounds.metrics()
-    uniform = {name: uniform_plan(bounds, problem, SCHEMES[name]) for name in UNIFORM}
+    uniform = {
+        name: uniform_plan(bounds, problem, SCHEMES[name])
+        for name in UNIFORM
+        if _stores(problem, SCHEMES[name].linear) and not (bounds.language and name == "fp16")
+    }
     found: dict[Solved, None] = {}
     for metric in ("size", "cost") if bounds.subject.has_costs else ("size",):
-        known = [problem.value(uniform[name], metric) for name in ("int4", "int8")]
+        known = [problem.value(uniform[name], metric) for name in ("int4", "int8") if name in uniform]
         for limit in _limits(problem, within, metric, known, count if metric == "size" else count // 2):
             picked = solve(problem, "loss", {**within, metric: min(limit, within.get(metric, limit))})
             if picked is not None:
@@ -63,6 +69,10 @@ def find_front(bounds: Bounds, count: int) -> tuple[Point, ...]:
         replace(point, best=not any(_beats(other, own) for other in values))
         for point, own in zip(points, values, strict=True)
     )
+
+
+def _stores(problem: Problem, precision: Precision) -> bool:
+    return any(option.choice[0] == precision for tensor in problem.tensors for option in tensor.options)
 
 
 def measured(bounds: Bounds, points: Sequence[Point], count: int, measure: Measure) -> tuple[Point, ...]:

@@ -16,6 +16,7 @@ from edgeslm.limits import NO_LIMITS
 from edgeslm.pipeline import Announce, BuildRequest, Decision, encoder_stages, plan
 from edgeslm.quantize.choices import allowed_choices
 from edgeslm.search.bounds import Bounds
+from edgeslm.search.contradictions import reject_contradictions
 from edgeslm.search.losses import complete, measured_choices, measured_whole, together
 from edgeslm.search.problem import Metric
 from edgeslm.search.solve import require_scipy
@@ -43,6 +44,7 @@ def open_bounds(request: BuildRequest, announce: Announce) -> Bounds:
             f"{decision.checkpoint.name} came quantized: there is nothing to choose", "leave out the limits"
         )
     profile = find_profile(decision.target, request.limits.profile)
+    reject_contradictions(request.limits, request.min_fidelity, decision.target, decision.plan.backend, profile)
     if profile is not None and not _knows_backend(profile, decision.plan.backend):
         profile = None
     return Bounds(_subject(cache, decision, profile), request.limits, request.min_fidelity, _room(decision))
@@ -57,7 +59,7 @@ def _room(decision: Decision) -> dict[Metric, float]:
 
 
 def plain_request(request: BuildRequest) -> BuildRequest:
-    return dataclasses.replace(request, scheme=PLAIN, min_fidelity=None, limits=NO_LIMITS)
+    return dataclasses.replace(request, scheme=PLAIN, limits=NO_LIMITS)
 
 
 def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | None) -> Subject:

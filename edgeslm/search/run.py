@@ -44,7 +44,13 @@ def figures(outcome: Outcome) -> tuple[Figure, ...]:
     winner, asked = outcome.winner, outcome.bounds.asked()
     cost = outcome.bounds.cost_name
     return tuple(
-        Figure(name, value, winner.known.get(name), asked.get(name), winner.plus_minus if name == cost else None)
+        Figure(
+            name,
+            value,
+            winner.known.get(name),
+            asked.get(name),
+            *((winner.plus_minus, winner.held_out) if name == cost else ()),
+        )
         for name, value in winner.predicted.items()
     )
 
@@ -82,5 +88,5 @@ def _measurement(compiled: CompiledModel, fidelity: Fidelity, bounds: Bounds, co
     perplexity = fidelity.perplexity
     kept = fidelity.cosine_min if perplexity is None else perplexity.kept
     if cost is None:
-        return Measurement(compiled.bytes, kept)
-    return Measurement(compiled.bytes, kept, ram=cost.ram, **{bounds.cost_name: cost.value})
+        return Measurement(compiled.bytes, kept, passed=fidelity.passed)
+    return Measurement(compiled.bytes, kept, ram=cost.ram, passed=fidelity.passed, **{bounds.cost_name: cost.value})

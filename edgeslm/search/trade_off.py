@@ -22,6 +22,7 @@ from edgeslm.search.run import Tell, measuring
 def explore(
     request: BuildRequest,
     asked: Sequence[str],
+    own: Sequence[str],
     count: int,
     measures: int,
     announce: Announce,
@@ -29,14 +30,15 @@ def explore(
     *,
     costs: bool = False,
 ) -> SearchReport:
-    """`asked`: the flags that say what is built, for the commands; plans go to the request's output folder. `costs`:
-    those of points that are built are measured even where no limit is on them."""
+    """`asked`: the flags that say what is built, for the commands of points, `own` the search's others, for its own
+    command; plans go to the request's output folder. `costs`: those of points that are built are measured even where no
+    limit is on them."""
     bounds = open_bounds(request, announce)
     points = find_front(bounds, count)
     meter = measuring(bounds, request, announce, tell, costs=costs or bounds.weighs_cost)
     points = measured(bounds, points, measures, meter)
     files = {point.name: _write(bounds, point, request.out) for point in points if point.scheme is None}
-    return search_report(bounds, points, asked, files)
+    return search_report(bounds, points, asked, own, files)
 
 
 def _write(bounds: Bounds, point: Point, folder: Path) -> Path:
@@ -48,5 +50,5 @@ def _write(bounds: Bounds, point: Point, folder: Path) -> Path:
     with explain_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:
-            partial.write_text(plan_text(subject.checkpoint, plan), encoding="utf-8")
+            partial.write_text(plan_text(subject.checkpoint, plan, bounds.fidelity), encoding="utf-8")
     return path

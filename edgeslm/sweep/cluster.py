@@ -10,12 +10,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeslm.cache import cache_folder
 from edgeslm.errors import ConfigError, InternalError, MissingExtraError, ToolchainError
 from edgeslm.formats.archive import replacing
+from edgeslm.formats.quiet import quiet_output
 from edgeslm.sweep.job import Job, JobResult
 from edgeslm.sweep.worker_process import ATTEMPTS, WorkerLostError, run_worker, worker_error
 
 REACH_S = 5.0
+SETTINGS = 4
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, SETTINGS, 0, 0, 0, 0, 0])
+"""How a client of HTTP/2, which Ray's head speaks, begins (RFC 9113, 3.4); a server's first frame is its settings."""
 
 
 def run_on_cluster(jobs: Sequence[Job], out: Path, address: str) -> Iterator[JobResult]:
@@ -29,7 +34,8 @@ def run_on_cluster(jobs: Sequence[Job], out: Path, address: str) -> Iterator[Job
     import ray  # type: ignore[import-untyped, unused-ignore]  # imported where it is asked for: it takes seconds
 
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        with quiet_output(cache_folder() / "logs" / "ray.log"):  # it tells each try to reach the cluster
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _unreachable(address, (str(error).splitlines() or [type(error).__name__])[0]) from None
     try:
@@ -73,23 +79,28 @@ def run_away(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _lost(ray: Any, error: Exception) -> ToolchainError:
-    memory = isinstance(error, ray.exceptions.OutOfMemoryError) or isinstance(
-        getattr(error, "cause", None), WorkerLostError
-    )
-    what = "was killed, as one is that has no memory left" if memory else f"was lost ({type(error).__name__})"
+    cause = getattr(error, "cause", None)
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        what = "was killed, as its node had no memory left"
+    else:
+        what = str(cause) if isinstance(cause, WorkerLostError) else f"was lost ({type(error).__name__})"
     return ToolchainError(f"the worker {what}, {ATTEMPTS} times", "give the nodes more memory, or fewer CPUs")
 
 
 def _require_reachable(address: str) -> None:
     """Ray itself waits a minute for what is not there."""
     host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isdigit():
         raise ConfigError(f"--ray {address} is no address", "HOST:PORT of the cluster's head, as `ray start` prints it")
     try:
-        with contextlib.closing(socket.create_connection((host, int(port)), timeout=REACH_S)):
-            pass
+        with contextlib.closing(socket.create_connection((host, int(port)), timeout=REACH_S)) as line:
+            line.sendall(PREFACE)
+            first = line.recv(9)
     except OSError as error:
         raise _unreachable(address, error.strerror or str(error)) from None
+    if len(first) < 4 or first[3] != SETTINGS:
+        raise _unreachable(address, "what listens there is no Ray")
 
 
 def _unreachable(address: str, why: str) -> ToolchainError:

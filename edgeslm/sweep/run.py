@@ -36,11 +36,11 @@ def sweep(
     found = {job.key: result for job in jobs if (result := _kept(job, out)) is not None}
     kept = tuple(found)
     with explain_full_disk(out):
-        (out / RESULTS).mkdir(parents=True, exist_ok=True)
         for result in run([job for job in jobs if job.key not in found]):
             if result.job.key in found:  # a worker that was given up came back
                 continue
             found[result.job.key] = result
+            (out / RESULTS).mkdir(parents=True, exist_ok=True)
             with replacing(out / RESULTS / result.file) as partial:
                 partial.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
             tell(result)

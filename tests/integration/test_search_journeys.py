@@ -74,7 +74,10 @@ def test_flags_that_contradict_each_other_are_refused(edgeslm: Edgeslm, bert: Pa
         (("--max-size", "1MB", "--scheme", "int8"), "--scheme and limits exclude each other"),
         (("--max-size", "1MB", "--plan", "p.toml"), "--plan and limits exclude each other"),
         (("--plan", "p.toml", "--scheme", "int8"), "--plan and --scheme exclude each other"),
-        (("--max-size", "14"), "'14' is not a size"),
+        (("--max-size", "14"), "--max-size: '14' is not a size"),
+        (("--max-size", "1MB", "--min-fidelity", "1.5"), "--min-fidelity 1.5 is not between 0 and 1"),
+        (("--max-size", "1MB", "--min-fidelity", "nan"), "--min-fidelity nan is not between 0 and 1"),
+        (("--target-profile", "p.toml"), "--target-profile p.toml says what a run costs"),
         (("--plan", "p.toml"), "the plan p.toml cannot be read"),
         (("--objective", "size"), "without a limit on fidelity"),
         (("--max-latency", "5ms"), "--max-latency needs a profile measured on rpi4"),
@@ -82,6 +85,7 @@ def test_flags_that_contradict_each_other_are_refused(edgeslm: Edgeslm, bert: Pa
         answer = edgeslm(*base, *flags)
         assert answer.status == 2, answer.stderr
         assert message in answer.stderr
+        assert "see what each tensor loses" not in answer.stderr  # said before anything is measured
     assert not list(tmp_path.iterdir())
 
 
@@ -109,11 +113,18 @@ def test_a_search_shows_the_front_and_a_command_for_each_point(edgeslm: Edgeslm,
     measured = [point for point in points if point["measured"]]
     assert len(measured) >= 2
     assert all(point["command"] in page.read_text(encoding="utf-8").replace("&#39;", "'") for point in points)
+    assert answer.json["command"] in page.read_text(encoding="utf-8")
+    assert shlex.split(answer.json["command"])[-8:] == list(map(str, flags[2:]))
     one = next(point for point in measured if point["scheme"] is None)
-    again = edgeslm(*shlex.split(one["command"])[1:], "-o", tmp_path, "--allow-below-gate", "--json")
+    again = edgeslm(*shlex.split(one["command"])[1:], "-o", tmp_path, "--json")
     assert again.status == 0, again.stderr
     assert again.json["model_bytes"] == one["measured"]["size"]
     assert again.json["fidelity"]["cosine_min"] == one["measured"]["fidelity"]
+    told = edgeslm("plan", *shlex.split(one["command"])[2:], "--json").json["tensors"]
+    stored = {each["parameter"]: each["precision"] for each in told}
+    assert {name: stored[name] for name in one["tensors"]} == {
+        name: notation.partition("-g")[0] for name, notation in one["tensors"].items()
+    }
 
 
 @pytest.mark.skipif(problem() is not None, reason=problem() or "")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +18,7 @@ from typing import Any
 import pytest
 
 from edgeslm.errors import ConfigError, MissingExtraError, ToolchainError
-from edgeslm.sweep import cluster, local
+from edgeslm.sweep import cluster, local, worker_process
 from edgeslm.sweep.file import read_sweep
 from edgeslm.sweep.job import Job, JobResult
 from edgeslm.sweep.run import SweepReport, sweep
@@ -112,32 +116,84 @@ def test_a_worker_that_is_killed_is_started_again(
     bert: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first worker of the job dies as one that is out of memory does; the second one builds."""
-    import subprocess
+    real, started = worker_process.carried_out, []
 
-    real, started = subprocess.run, []
-
-    def dying(command: Sequence[str], **options: Any) -> Any:
+    def dying(command: list[str], *given: Any) -> Any:
         started.append(command)
         if len(started) == 1:
             return subprocess.CompletedProcess(command, -9, "", "")
-        return real(command, **options)
+        return real(command, *given)
 
-    monkeypatch.setattr("edgeslm.sweep.worker_process.subprocess.run", dying)
+    monkeypatch.setattr(worker_process, "carried_out", dying)
     (job, _) = read_sweep(two_ways(tmp_path, bert))
     report = run([job], tmp_path / "out")
     assert report.results[0].error is None
     assert len(started) == 2
 
 
-def test_a_worker_that_always_dies_is_given_up(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import subprocess
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [(-9, "was killed, as one is that has no memory left"), (12, "had no memory left"), (-11, "was ended by SIGSEGV")],
+)
+def test_a_worker_that_always_dies_is_given_up(
+    status: int, how: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
 
-    killed = subprocess.CompletedProcess("", -9, "", "")
-    monkeypatch.setattr("edgeslm.sweep.worker_process.subprocess.run", lambda command, **options: killed)
+    def dying(*given: object) -> subprocess.CompletedProcess[str]:
+        started.append(given)
+        return subprocess.CompletedProcess("", status, "", "")
+
+    monkeypatch.setattr(worker_process, "carried_out", dying)
     jobs = read_sweep(two_ways(tmp_path, bert))
     report = run(jobs, tmp_path / "out", workers=2)
-    errors = [result.error for result in report.results]
-    assert all(error is not None and "killed 3 times" in error.message for error in errors)
+    assert len(started) == 2 * 3
+    for result in report.results:
+        assert result.error is not None
+        assert result.error.message == f"the worker {how}, 3 times"
+        assert (result.error.exit_code, "--jobs 1" in str(result.error.hint)) == (5, True)
+
+
+def test_ctrl_c_ends_the_workers_and_lets_them_tidy_up(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers are in sessions of their own, where no terminal reaches them."""
+    started, tidied = tmp_path / "started", tmp_path / "tidied"
+    worker = tmp_path / "worker"
+    lines = [f"#!{sys.executable}", "import pathlib, signal, time", "signal.signal(2, signal.default_int_handler)"]
+    lines += ["try:", f"    pathlib.Path({str(started)!r}).touch()", "    time.sleep(60)"]
+    lines += ["finally:", f"    pathlib.Path({str(tidied)!r}).touch()"]
+    worker.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    worker.chmod(0o755)
+    monkeypatch.setattr("edgeslm.sweep.worker_process.sys.executable", str(worker))
+
+    def press() -> None:
+        while not started.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pressing = threading.Thread(target=press, daemon=True)
+    pressing.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(read_sweep(two_ways(tmp_path, bert)), tmp_path / "out")
+    pressing.join()
+    assert tidied.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_whose_sweep_is_gone_ends(tmp_path: Path) -> None:
+    """It is interrupted, not cut off: its temporary folders go with it."""
+    code = """
+import threading, time
+from edgeslm.sweep import worker
+try:
+    threading.Thread(target=worker._end_with_parent, args=(-1,), daemon=True).start()
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("tidied")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == "tidied\n"
 
 
 def test_a_result_that_comes_twice_counts_once(bert: Path, tmp_path: Path) -> None:
@@ -162,6 +218,28 @@ def test_a_cluster_that_is_not_there_is_said_plainly(tmp_path: Path, monkeypatch
         list(cluster.run_on_cluster([], tmp_path, "127.0.0.1:1"))
     with pytest.raises(ConfigError, match="is no address"):
         list(cluster.run_on_cluster([], tmp_path, "somewhere"))
+
+
+def test_what_is_no_ray_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One server answers otherwise, one never does: Ray itself would try for a minute."""
+    monkeypatch.setattr("edgeslm.sweep.cluster.importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr(cluster, "REACH_S", 0.2)
+    kept: list[socket.socket] = []
+    for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+
+            def serve(server: socket.socket = server, answer: bytes = answer) -> None:
+                kept.append(server.accept()[0])
+                kept[-1].sendall(answer)
+
+            serving = threading.Thread(target=serve)
+            serving.start()
+            with pytest.raises(ToolchainError, match=f"no Ray cluster answers at 127.0.0.1:{port}: ") as caught:
+                list(cluster.run_on_cluster([], tmp_path, f"127.0.0.1:{port}"))
+            serving.join()
+            kept.pop().close()
+        assert ("is no Ray" if answer else "timed out") in caught.value.message
 
 
 def patiently(start: Callable[[], Any]) -> Any:

@@ -37,7 +37,23 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["targets", "plan", "build", "inspect", "run", "serve", "probe", "compare", "deploy", "flash", "doctor"]
+    "command",
+    [
+        "targets",
+        "plan",
+        "build",
+        "search",
+        "sweep",
+        "inspect",
+        "run",
+        "serve",
+        "probe",
+        "compare",
+        "profile-target",
+        "deploy",
+        "flash",
+        "doctor",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     done = edgeslm(command, "--help")
@@ -80,6 +96,20 @@ def test_a_wrong_flag_is_named() -> None:
     assert done.returncode == 2
     assert "--shceme" in done.stderr
     assert "--scheme" in done.stderr
+
+
+def test_an_amount_that_is_none_names_its_flag() -> None:
+    done = edgeslm("plan", "--target", "rpi4", "--max-size", "14mb")
+    assert done.returncode == 2
+    assert "error: --max-size: '14mb' is not a size" in done.stderr
+    assert "did you mean 14MB?" in done.stderr
+
+
+def test_a_search_takes_no_flag_that_says_how_tensors_are_stored() -> None:
+    told = edgeslm("search", "--help").stdout
+    for flag in ("--scheme", "--plan", "--objective", "--allow-below-gate", "--vendor-wheels", "--force"):
+        assert f" {flag} " not in told
+    assert edgeslm("search", "--target", "rpi4", "--scheme", "int8").returncode == 2
 
 
 def test_an_unknown_scheme_and_backend_are_named_with_those_there_are() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeslm.errors import ConfigError
-from edgeslm.limits import Limits, parse_bytes, parse_count, parse_milliseconds
+from edgeslm.limits import Limits, amount_with_error, parse_bytes, parse_count, parse_milliseconds
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,27 @@ def test_any_text_is_an_amount_or_is_refused(text: str) -> None:
     else:
         return
     assert "as in 14MB" in str(refused.hint)
+
+
+@pytest.mark.parametrize(("text", "meant"), [("14mb", "14MB"), ("1.5KIB", "1.5KiB"), ("3 Mb", "3MB")])
+def test_other_letters_are_understood_and_still_refused(text: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_bytes(text)
+    assert str(caught.value.hint).startswith(f"did you mean {meant}? ")
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (("latency", 21.4, 1.2, 12), "21.4 ms ± 1.2 (12 held-out shapes)"),
+        (("latency", 0.0312, 0.0021, None), "0.0312 ms ± 0.0021"),
+        (("instructions", 223.09e6, 0.553e6, 134), "223.09 M ± 0.55 (134 held-out shapes)"),
+        (("instructions", 442_900.0, 3_100.0, 62), "442,900 ± 3,100 (62 held-out shapes)"),
+        (("size", 12_800_000.0, None, None), "12.800 MB"),
+    ],
+)
+def test_an_error_has_the_unit_of_its_value(given: tuple[str, float, float | None, int | None], wanted: str) -> None:
+    assert amount_with_error(*given) == wanted
 
 
 def test_limits_as_flags() -> None:

@@ -19,6 +19,8 @@ GROUPS = (16, 32)
 """Columns that the kernels' int4 blocks can have."""
 DEFAULT_GROUP = 16
 """Of int4 on microcontrollers: narrow layers have few blocks, whose scales cost little."""
+DAMPING = 0.1
+"""Of the feedback's factor: blocks of 16 keep more with it than with 0.02 (docs/measurements.md)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def pack_matrix(
         missing = -form.columns % form.group
         full = np.pad(weights, ((0, 0), (0, missing)))
         known = None if moments is None else np.pad(moments, (0, missing))  # what fills a block is given nothing
-        rounded = round_matrix(full, BITS["int4"], form.group, known)
+        rounded = round_matrix(full, BITS["int4"], form.group, known, DAMPING)
         scales = rounded.scales.astype(np.float16)
         return packing.pack_i4(rounded.codes[:, : form.columns], scales, form.group, variant.layout, biases)
     rounded = round_matrix(weights, BITS["int8"], None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeslm.limits import amount
+from edgeslm.limits import amount, amount_with_error
 from edgeslm.probe.page.figures import UNKNOWN, Section, Table, Tile, facts
 from edgeslm.search.page.plots import bits_by_layer, trade_off
 from edgeslm.search.report import SearchPoint, SearchReport
@@ -33,7 +33,7 @@ def sections(report: SearchReport) -> list[Section]:
             "front",
             text="Each dot is a plan, with a precision for each tensor; lower and further left is better. Filled ones "
             "were built and measured, hollow ones are predicted; uniform schemes are squares. Pale ones are off the "
-            "line: another takes less and loses less of what that picture shows.",
+            "line: another takes less and loses less of what that picture shows." + _held_out(report),
             plots=[plot for plot in plots if plot],
             tables=[_table(report)],
         )
@@ -52,16 +52,26 @@ def sections(report: SearchReport) -> list[Section]:
         Section(
             "Commands",
             "commands",
-            text="Each builds that plan.",
+            text="Each builds that plan; with --allow-below-gate where it keeps less than its gates ask for.",
             tables=[Table(("plan", "command"), [(_name(p), p.command) for p in report.points], names=2)],
         )
     )
     return found
 
 
+def _held_out(report: SearchReport) -> str:
+    """Where the error of a run's cost is from."""
+    shapes = [point.held_out for point in report.points if point.held_out is not None]
+    if not shapes or report.cost is None:
+        return ""
+    return f" What follows a ± is the error of {report.cost} on {min(shapes)} to {max(shapes)} held-out shapes."
+
+
 def shown(report: SearchReport, point: SearchPoint, name: str) -> str:
     value = point.predicted.get(name)
-    return UNKNOWN if value is None else amount(name, value)
+    if value is None:
+        return UNKNOWN
+    return amount_with_error(name, value, point.plus_minus if name == report.cost else None)
 
 
 def shown_measured(point: SearchPoint, name: str) -> str:
