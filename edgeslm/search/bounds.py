@@ -63,11 +63,7 @@ class Bounds:
             raise ConfigError("a profile knows latency or instructions, not both", "limit and aim for the same one")
         if (timed or counted) and not self.subject.has_costs:
             name, backend = self.subject.target.name, self.subject.backend
-            raise ConfigError(
-                f"nothing is known of what kernels cost with {backend} on {name}",
-                ("" if backend == "tflite" else "profiles know --backend tflite; ")
-                + f"edgeslm profile-target --target {name} measures one; --max-size needs none",
-            )
+            raise ConfigError(f"nothing is known of what kernels cost with {backend} on {name}", self._who_knows())
         if timed and profile is not None and profile.unit != "ms":
             name = self.subject.target.name
             raise ConfigError(
@@ -79,6 +75,13 @@ class Bounds:
             raise ConfigError(
                 f"the profile {profile.name} knows milliseconds, not instructions", "--max-latency limits those"
             )
+
+    def _who_knows(self) -> str:
+        target, backend = self.subject.target, self.subject.backend
+        if target.is_firmware:
+            return "profiles of microcontrollers are of Cortex-M4, -M7 and -M55; --max-size needs none"
+        known = "" if backend == "tflite" else f"profiles know --backend tflite, and nothing of {backend}'s kernels; "
+        return f"{known}edgeslm profile-target --target {target.name} measures one; --max-size needs none"
 
     @property
     def language(self) -> bool:

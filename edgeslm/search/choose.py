@@ -47,12 +47,13 @@ class Measurement:
 @dataclass(frozen=True)
 class Candidate:
     """A plan, what was predicted of it by name (size, ram, latency or instructions, fidelity), and what was then
-    measured; `plus_minus` is the prediction's error of latency or instructions. `proven`: by prediction, no other plan
-    is better."""
+    measured; `plus_minus` is the prediction's error of latency or instructions, `ram_plus_minus` that of memory.
+    `proven`: by prediction, no other plan is better."""
 
     choices: Mapping[str, TensorChoice]
     predicted: Mapping[Objective, float]
     plus_minus: float | None = None
+    ram_plus_minus: float | None = None
     measured: Measurement | None = None
     proven: bool = True
 
@@ -157,7 +158,8 @@ def candidate(bounds: Bounds, problem: Problem, picked: Picked, *, proven: bool 
     cost = bounds.subject.predict(ordered)
     if cost is not None:
         predicted[bounds.cost_name] = cost.value
-    return Candidate(ordered, predicted, None if cost is None else cost.plus_minus, proven=proven)
+    doubt = bounds.subject.ram_doubt(ordered)
+    return Candidate(ordered, predicted, None if cost is None else cost.plus_minus, doubt, proven=proven)
 
 
 def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0) -> TensorPlan:

@@ -42,9 +42,9 @@ def chosen(request: BuildRequest, announce: Announce, tell: Tell) -> tuple[Build
 def figures(outcome: Outcome) -> tuple[Figure, ...]:
     """Of the winner: predicted, measured, asked for."""
     winner, asked = outcome.winner, outcome.bounds.asked()
-    cost = outcome.bounds.cost_name
+    doubts = {outcome.bounds.cost_name: winner.plus_minus, "ram": winner.ram_plus_minus}
     return tuple(
-        Figure(name, value, winner.known.get(name), asked.get(name), winner.plus_minus if name == cost else None)
+        Figure(name, value, winner.known.get(name), asked.get(name), doubts.get(name))
         for name, value in winner.predicted.items()
     )
 
