@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,8 @@ import numpy as np
 
 from edgeslm.cost.measured import INSTRUCTIONS, RESIDENT
 from edgeslm.cost.points import Points, dump_points, load_points
-from edgeslm.cost.predict import Task
-from edgeslm.cost.profile import RunLaw, Slow, TargetProfile, dump_profile, fit_profile
+from edgeslm.cost.predict import Task, predict
+from edgeslm.cost.profile import RunLaw, Slow, TargetProfile, dump_profile, fit_profile, shipped_profiles
 from edgeslm.target import CORES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,15 @@ def main() -> int:
     parser.add_argument(
         "--measure", action="append", choices=[*TARGETS, *MICROCONTROLLERS], default=[], help="a core to measure anew"
     )
-    for core in parser.parse_args().measure:
+    parser.add_argument(
+        "--model", nargs=3, metavar=("BUNDLE", "CORE", "COST"), help="what a probe measured of a whole model, to record"
+    )
+    parser.add_argument("--fit", action="store_true", help="what is around kernels is fitted to that model")
+    asked = parser.parse_args()
+    if asked.model:
+        bundle, core, cost = asked.model
+        add_run(Path(bundle), core, float(cost), fitted=asked.fit)
+    for core in asked.measure:
         points = _measure(core)
         (POINTS / f"{core}.json").write_text(dump_points(points))
     for core in (*TARGETS, *MICROCONTROLLERS):
@@ -88,8 +97,17 @@ def shipped(points: Points, runs: Sequence[Run]) -> TargetProfile:
     return profile.model_copy(update={"slow": (*profile.slow, *expanded(points.core))})
 
 
+WITHOUT_XNNPACK = 2.42
+"""Times what dynamic int8 takes with it: TFLite's own kernels of static int8 on x86-64, 512 by 512, a row and 64."""
+
+
 def expanded(core: str) -> Iterator[Slow]:
-    """What OpenVINO makes floats of: instructions and memory as cost/measured.py has them."""
+    """What a runtime has no fast kernels for: static int8 without XNNPACK; what OpenVINO makes floats of, instructions
+    and memory as cost/measured.py has them."""
+    if CORES[core].arch == "x86_64":
+        why = f"TFLite's own kernels of static int8 take {WITHOUT_XNNPACK} times what dynamic int8 takes in XNNPACK"
+        facts = {"backend": "tflite", "precision": "int8", "than": "int8", "times": WITHOUT_XNNPACK, "why": why}
+        yield Slow.model_validate(facts | {"only": "static activations, without XNNPACK"})
     if CORES[core].arch != "aarch64":
         return
     known = core if ("openvino", core, "fp32") in INSTRUCTIONS else "cortex-a72"
@@ -105,15 +123,17 @@ def run_laws(points: Points, runs: Sequence[Run]) -> Iterator[RunLaw]:
     """Around the runtime: a constant and a number for each operator, through the runs that are fitted."""
     tasks: tuple[Task, ...] = ("encoder", "decoder")
     for task in tasks:
-        if points.unit == "ms":
-            yield RunLaw(backend="tflite", task=task, call=points.empty, operator=points.operator)
+        if points.unit == "ms":  # what starts an operator is a part of its cost
+            here = [one for one in runs if (one.core, one.task) == (points.core, task) and one.fitted]
+            call = max([points.empty, *(one.measured - one.kernels for one in here)])
+            yield RunLaw(backend="tflite", task=task, call=round(call, 5))
             continue
         # Python and the runtime's own loop are the same code on all cores.
-        fitted = [one for one in runs if one.task == task and one.fitted]
-        if not fitted:
+        same = [one for one in runs if one.task == task and one.fitted and one.core not in NAMES]
+        if not same:
             continue
-        matrix = np.array([[1.0, one.operators] for one in fitted])
-        rest = np.array([one.measured - one.kernels for one in fitted])
+        matrix = np.array([[1.0, one.operators] for one in same])
+        rest = np.array([one.measured - one.kernels for one in same])
         call, operator = np.linalg.lstsq(matrix, rest, rcond=None)[0]
         yield RunLaw(backend="tflite", task=task, call=round(float(call)), operator=round(float(operator)))
 
@@ -131,20 +151,30 @@ def print_profile(profile: TargetProfile) -> None:
 
 def print_runs(runs: Sequence[Run]) -> None:
     print("whole models: predicted, measured")
-    laws = {task: law for law in run_laws_of(runs) for task in [law.task]}
+    profiles = {profile.core: profile for profile in shipped_profiles()}
     for one in runs:
-        law = laws[one.task]
+        law = next(law for law in profiles[one.core].run if law.task == one.task)
         predicted = one.kernels + law.call + law.operator * one.operators
+        form = ".3f" if profiles[one.core].unit == "ms" else ",.0f"
         held = "" if one.fitted else "  held out"
         off = predicted / one.measured - 1
-        print(f"  {one.core:11} {one.model:28} {predicted:13,.0f} {one.measured:13,.0f} {off:+.2%}{held}")
+        print(f"  {one.core:11} {one.model:28} {predicted:13{form}} {one.measured:13{form}} {off:+.2%}{held}")
 
 
-def run_laws_of(runs: Sequence[Run]) -> list[RunLaw]:
-    nothing = Points(
-        "cortex-a72", "instructions", "", emulated=True, throttled=False, empty=0.0, operator=0.0, points=()
+def add_run(bundle: Path, core: str, measured: float, *, fitted: bool) -> None:
+    """A line of runs.json: what the recorded points foretell of a bundle's kernels, and what a probe measured."""
+    from scripts.cost_models import read_built
+
+    built, profile = (
+        read_built(bundle),
+        fit_profile(load_points((POINTS / f"{core}.json").read_text()), "points", "recorded"),
     )
-    return list(run_laws(nothing, runs))
+    found = predict(profile.model_copy(update={"run": ()}), "tflite", built.calls, built.choices, built.task)
+    title = f"{bundle.stem}, {built.tokens} tokens"
+    run = Run(core, title, built.task, round(found.value, 5), len(built.calls), measured, fitted)
+    kept = [one for one in recorded_runs() if (one.core, one.model) != (run.core, run.model)]
+    lines = ",\n".join(json.dumps(dataclasses.asdict(one)) for one in [*kept, run])
+    RUNS.write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import numpy as np
 
 from edgeslm.artifacts import Precision
 from edgeslm.backends.cortexm import packing
-from edgeslm.backends.cortexm.packing import Layout
+from edgeslm.backends.cortexm.packing import CacheFormat, Layout
 from edgeslm.cost.kernels import SHORT, KernelCall
 from edgeslm.cost.points import KernelPoint, Points
-from tests.firmware.kernel_programs import BOARDS, Case, bits, build_board, run_board
+from tests.firmware.kernel_programs import BOARDS, Case, bits, build_timed_board, run_board
 
 CORES = {"cortex-m4": "m4", "cortex-m7": "m7", "cortex-m55": "m55"}
 REPEATS = 20
@@ -22,12 +22,22 @@ REPEATS = 20
 MATRICES = ((64, 64), (32, 64), (172, 64), (64, 172), (512, 64), (96, 96), (48, 128), (128, 48), (24, 256), (160, 32),
             (80, 160), (32, 384), (16, 64))  # fmt: skip
 HELD_MATRICES = ((128, 128), (64, 192), (40, 80), (256, 64), (96, 64))
-VECTORS, HELD_VECTORS = (32, 64, 172, 256), (96, 128)
+VECTORS, HELD_VECTORS = (32, 64, 172, 256, 512), (96, 128, 384)
 # heads, heads of keys, dimension, positions
 ATTENTION = ((8, 4, 8, 1), (8, 4, 8, 17), (8, 4, 8, 64), (4, 4, 16, 33), (4, 2, 32, 8), (6, 6, 16, 48))
 HELD_ATTENTION = ((8, 4, 8, 40), (4, 4, 16, 20), (4, 2, 32, 30))
+POOLED, HELD_POOLED = ((1, 64), (32, 64), (16, 96), (64, 32)), ((24, 80), (48, 64))
+# tokens, numbers of each
+MEAN = 0
+UNARY = ("softmax", "silu", "gelu_tanh", "gelu_erf", "tanh", "relu")
+CACHES = {"": CacheFormat.FLOAT32, " float16": CacheFormat.FLOAT16, " int8": CacheFormat.INT8}
+"""What a kernel's name has behind it, by how keys and values are kept."""
 
-Measured = tuple[KernelCall, Precision, int | None, bool, Case]
+Measured = tuple[KernelCall, Precision, int | None, bool, Case, Case]
+"""The last case is what the one before does, too, and which is taken off."""
+NOTHING = Case("nothing", [], [bytes(4)], REPEATS)
+BIAS, ACCUMULATE = 1, 2
+"""Of a product: the kernels' EDGESLM_BIAS and EDGESLM_ACCUMULATE."""
 
 
 def measure(core: str) -> Points:
@@ -35,19 +45,42 @@ def measure(core: str) -> Points:
     board = BOARDS[CORES[core]]
     grid = list(_grid(board.layout))
     with tempfile.TemporaryDirectory() as folder:
-        program = build_board(Path(folder), CORES[core])
-        cases = [Case("nothing", [], [bytes(4)], REPEATS), *(case for *_, case in grid)]
-        nothing, *results = run_board(program, CORES[core], cases, Path(folder), count=True)
+        program = build_timed_board(Path(folder), CORES[core])
+        cases = [case for entry in grid for case in entry[-2:]]
+        ticks = [one.ticks for one in run_board(program, CORES[core], cases, Path(folder), count=True)]
     tick = board.tick_ns / REPEATS
     points = tuple(
-        KernelPoint(call, precision, group, held, round((result.ticks - nothing.ticks) * tick))
-        for (call, precision, group, held, _), result in zip(grid, results, strict=True)
+        KernelPoint(call, precision, group, held, round((one - other) * tick))
+        for (call, precision, group, held, *_), one, other in zip(grid, ticks[::2], ticks[1::2], strict=True)
     )
     device = f"qemu-system-arm, {core}"
     return Points(core, "instructions", device, emulated=True, throttled=False, empty=0.0, operator=0.0, points=points)
 
 
 def _grid(layout: Layout) -> Iterator[Measured]:
+    for call, precision, group, held, case in _kernels(layout):
+        yield call, precision, group, held, case, NOTHING
+    yield from _modes(layout)
+
+
+def _modes(layout: Layout) -> Iterator[Measured]:
+    """What it takes to add biases, and to add to what is there: kernels of their own to a cost model."""
+    random = np.random.default_rng(1)
+    for shapes, held in ((MATRICES, False), (HELD_MATRICES, True)):
+        for rows, columns in shapes:
+            weights, scales = random.integers(-127, 128, (rows, columns)).astype(np.int8), np.ones(rows, np.float32)
+            packed = packing.pack_i8(weights, scales, layout, np.ones(rows, np.float32))
+            row = bytes(packing.quantized_bytes(columns, layout))
+            plain, biased, added = (
+                Case("gemv_i8", [rows, columns, mode], [bytes(4 * rows), packed, row], REPEATS)
+                for mode in (0, BIAS, ACCUMULATE)
+            )
+            call = KernelCall("", 1, 1, rows)
+            yield _named(call, "bias"), "fp32", None, held, biased, plain
+            yield _named(call, "accumulate"), "fp32", None, held, added, plain
+
+
+def _kernels(layout: Layout) -> Iterator[tuple[KernelCall, Precision, int | None, bool, Case]]:
     random = np.random.default_rng(0)
 
     def floats(*size: int) -> Any:
@@ -88,18 +121,50 @@ def _grid(layout: Layout) -> Iterator[Measured]:
                 ("silu_mul", Case("silu_mul", [n], [bytes(4 * n), vector, vector], REPEATS)),
                 ("rope", Case("rope", [n // 8, 8, 4], [vector, floats(8).tobytes()], REPEATS)),
                 ("argmax", Case("argmax", [n], [bytes(4), vector], REPEATS)),
+                ("layernorm", Case("layernorm", [n, bits(1e-12), 1], [bytes(4 * n), vector, vector, vector], REPEATS)),
+                ("quantize_static", Case("quantize_static", [n, 0, bits(3.0)], [quantized, vector], REPEATS)),
+                ("rope_angles", Case("rope_angles", [n, 9], [bytes(8 * n), vector], REPEATS)),
+                ("gelu_tanh_mul", Case("gelu_tanh_mul", [n], [bytes(4 * n), vector, vector], REPEATS)),
+                ("add", Case("add", [n], [vector, vector], REPEATS)),
+                ("mul", Case("mul", [n], [vector, vector], REPEATS)),
+                ("scale", Case("scale", [n, bits(1.0)], [vector], REPEATS)),
+                ("soft_cap", Case("soft_cap", [n, bits(30.0)], [vector], REPEATS)),
+                ("unit_norm", Case("unit_norm", [n, bits(1e-12)], [vector], REPEATS)),
+                *((name, Case(name, [n], [vector], REPEATS)) for name in UNARY),
+                *((kind, case) for kind, case in _stores(n, vector)),
             ):
                 if kind != "rope" or n % 8 == 0:
                     yield _named(call, kind), "fp32", None, held, case
-            lookup = KernelCall("lookup", 1, 1, n)
-            yield lookup, "int8", None, held, Case("row_i8", [5, n, 0], [bytes(4 * n), table], REPEATS)
+            lookup, out = KernelCall("lookup", 1, 1, n), bytes(4 * n)
+            yield lookup, "int8", None, held, Case("row_i8", [5, n, 0], [out, table], REPEATS)
+            packed = packing.pack_f32(floats(8, n))
+            yield lookup, "fp32", None, held, Case("row_f32", [5, n, 0], [out, packed], REPEATS)
+            for group in (16, 32):
+                codes, steps = random.integers(-8, 8, (8, n)).astype(np.int8), np.ones((8, -(-n // group)), np.float16)
+                packed = packing.pack_i4(codes, steps, group, layout)
+                yield lookup, "int4", group, held, Case("row_i4", [5, n, group, 0], [out, packed], REPEATS)
+    for pooled, held in ((POOLED, False), (HELD_POOLED, True)):
+        for count, n in pooled:
+            case = Case("pool", [count, n, MEAN], [bytes(4 * n), floats(count, n).tobytes()], REPEATS)
+            yield KernelCall("pool", n, count, 1), "fp32", None, held, case
     for shapes4, held in ((ATTENTION, False), (HELD_ATTENTION, True)):
         for heads, groups, dim, count in shapes4:
-            cache = floats(groups * 64 * dim).tobytes()
-            size = 4 * heads * dim
-            buffers = [bytes(size), floats(heads * dim).tobytes(), cache, cache, bytes(max(256, 4 * count))]
-            case = Case("attention", [heads, groups, dim, 64, 0, 0, count, bits(1.0)], buffers, REPEATS)
-            yield KernelCall("attention", 1, dim, count, batch=heads), "fp32", None, held, case
+            for kind, form in CACHES.items():
+                cache = floats(groups * 64 * (dim + 1)).tobytes()  # and a scale for each row
+                if form is CacheFormat.FLOAT16:
+                    cache = np.frombuffer(cache, np.float32).astype(np.float16).tobytes()
+                size = 4 * heads * dim
+                buffers = [bytes(size), floats(heads * dim).tobytes(), cache, cache, bytes(max(256, 4 * count))]
+                case = Case("attention", [heads, groups, dim, 64, form, 0, count, bits(1.0)], buffers, REPEATS)
+                yield KernelCall(f"attention{kind}", 1, dim, count, batch=heads), "fp32", None, held, case
+
+
+def _stores(n: int, vector: bytes) -> Iterator[tuple[str, Case]]:
+    """A token's keys, of heads of 8, into a cache of 16 positions."""
+    if n % 8 == 0:
+        for kind, form in CACHES.items():
+            buffers = [bytes(n * 16 * 4 + 4 * (n // 8) * 16), vector]
+            yield f"cache_store{kind}", Case("cache_store", [n // 8, n // 8, 8, 16, form, 3], buffers, REPEATS)
 
 
 def _named(call: KernelCall, kind: str) -> KernelCall:

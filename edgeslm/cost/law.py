@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeslm.cost.kernels import LINEAR, SHORT, KernelCall
+from edgeslm.cost.kernels import LINEAR, SHORT, STATIC, KernelCall
 
 TERMS = ("call", "batch", "row", "row_in", "row_out", "tile", "depth", "block", "wide", "wide_depth", "pack")
 ROW_TILES = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -54,7 +54,7 @@ class Law:
 
     def cost(self, call: KernelCall) -> float:
         tiles = (self.row_tile, self.column_tile, self.depth_tile, self.wide_rows)
-        return float(np.dot(features(call, tiles, self.group), self.terms))
+        return call.times * float(np.dot(features(call, tiles, self.group), self.terms))
 
 
 def features(call: KernelCall, tiles: Tiles, group: int | None = None) -> Floats:
@@ -77,22 +77,25 @@ def fit_law(
     points: Sequence[tuple[KernelCall, float]],
     held_out: Sequence[tuple[KernelCall, float]],
     group: int | None = None,
+    resolution: float = 0.0,
 ) -> Law:
-    """The law with the least sum of squared relative errors on `points`; its spread is that on `held_out`.
+    """The law with the least sum of squared relative errors on `points`; its spread is that on `held_out`. What lies
+    below `resolution` was not seen: errors are relative to a cost and that.
 
     Terms that are no bigger than rounding are zero, and of tiles that fit as well the smallest are taken. Raises
     ValueError where there are no points.
     """
     if not points:
         raise ValueError("a law wants points")
-    kind = points[0][0].kind
+    kind = points[0][0].kind.removesuffix(STATIC)
     used = [TERMS.index(name) for name in _terms_of(kind, group)]
-    costs = np.array([max(cost, 1e-12) for _, cost in points])
+    wanted = np.array([cost for _, cost in points])
+    seen = np.maximum(wanted + resolution, 1e-12)
     best: tuple[float, Tiles, Floats] | None = None
     for tiles in _tiles_of(kind, len(points)):
-        matrix = np.stack([features(call, tiles, group) for call, _ in points])[:, used] / costs[:, None]
-        found = nonnegative(matrix, np.ones(len(points)))
-        error = float(np.square(matrix @ found - 1).sum())
+        matrix = np.stack([features(call, tiles, group) for call, _ in points])[:, used] / seen[:, None]
+        found = nonnegative(matrix, wanted / seen)
+        error = float(np.square(matrix @ found - wanted / seen).sum())
         # In the order of _tiles_of: what explains the points hardly better than what is simpler is chance.
         if best is None or error < (0.25 if tiles[-1] > best[1][-1] else 0.98) * best[0] - 1e-12:
             best = (error, tiles, found)
@@ -101,7 +104,7 @@ def fit_law(
     for place, value in zip(used, best[2], strict=True):
         terms[place] = float(f"{value:.6g}")
     law = Law(*best[1], tuple(terms), group)
-    errors = [abs(law.cost(call) / cost - 1) for call, cost in held_out if cost > 0]
+    errors = [abs(law.cost(call) - cost) / (cost + resolution) for call, cost in held_out if cost + resolution > 0]
     return Law(*best[1], tuple(terms), group, float(f"{max(errors, default=0.0):.3g}"), len(errors))
 
 
@@ -145,7 +148,7 @@ def _terms_of(kind: str, group: int | None) -> tuple[str, ...]:
         return ("call", *row, "row_in", "row_out", "tile", "depth", *block, *wide)
     if kind.startswith(PRODUCT):
         return ("call", "batch", "row", "row_out", "tile", "depth", "pack")
-    if kind == ATTENTION:  # `outputs` positions of `inputs` numbers, for a batch of heads
+    if kind.partition(" ")[0] == ATTENTION:  # `outputs` positions of `inputs` numbers, for a batch of heads
         return ("call", "batch", "row_out", "pack")
     if kind.endswith(OUTER):
         return ("call", "row", "row_out", "pack")

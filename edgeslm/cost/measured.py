@@ -43,6 +43,27 @@ RESIDENT: dict[tuple[str, str, str], Resident] = {
 }
 """(backend, arch, scheme) -> resident bytes."""
 
+
+class Process(NamedTuple):
+    """Resident memory of a process with a model of the tflite backend, by what it is made of. `rest_share`: of the file
+    without what is packed, the share that is mapped after a probe, and by how much either way that may be wrong;
+    `again`: what more of the layers' float32 matrices is kept, which packs them for steps and for prompts."""
+
+    base_mib: float  # Python, the runtime, numpy
+    token_bytes: float  # of the tokenizer, for each token that it knows
+    rest_share: float
+    rest_doubt: float
+    again: float = 0.0
+
+
+PROCESSES: dict[tuple[str, str], Process] = {
+    ("encoder", "x86_64"): Process(63.5, 540, 0.84, 0.2),
+    ("encoder", "aarch64"): Process(56.0, 742, 0.82, 0.18),
+    ("decoder", "x86_64"): Process(54.7, 714, 0.15, 0.1, again=1.0),
+    ("decoder", "aarch64"): Process(51.9, 592, 1.0, 0.05, again=1.0),
+}
+"""(task, ISA) -> what a probe's peak is made of."""
+
 INSTRUCTIONS: dict[tuple[str, str, str], float] = {
     ("openvino", "cortex-a72", "fp16"): 275.9,
     ("openvino", "cortex-a72", "fp32"): 275.9,

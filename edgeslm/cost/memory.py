@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from edgeslm.artifacts import Precision, TensorChoice
 from edgeslm.cost.kernels import KernelCall, choice_of
-from edgeslm.cost.measured import RESIDENT, Resident
-from edgeslm.cost.sizes import ModelShape, size_bytes
+from edgeslm.cost.measured import PROCESSES, RESIDENT, Process, Resident
+from edgeslm.cost.sizes import ModelShape, StoredMatrix
 from edgeslm.errors import DoesNotFitError
 from edgeslm.target import Target
 
@@ -18,6 +18,8 @@ MIB = 1 << 20
 SYSTEM_RESERVE_MIB = 160
 # Android keeps more: its own services and the apps that were used last. An estimate, of the same kind.
 ANDROID_RESERVE = 0.5  # of the RAM
+DOUBT = 0.01
+"""Of a process's memory, beside what is not known of the file: runs differ by as much."""
 
 
 @dataclass(frozen=True)
@@ -82,27 +84,54 @@ def resident_facts(backend: str, arch: str, scheme: str) -> Resident:
     return max(same or RESIDENT.values(), key=lambda value: (value.factor, value.constant_mib))
 
 
-def ram_bytes(
-    backend: str, arch: str, shape: ModelShape, choices: Mapping[str, TensorChoice], cache_bytes: int = 0
-) -> int:
-    """Resident bytes of a model of the tflite backend whose matrices are stored in several ways.
+@dataclass(frozen=True)
+class ModelRam:
+    """What a process takes that runs a model of the tflite backend: its own, what XNNPACK packs, the part of the file
+    that is mapped beside that, and what lives at once in the longest run. `vocabulary` is the tokenizer's."""
 
-    Between the lines that were measured of models stored in one way alone, by the share of the products' weights; so
-    for those it is what `memory_budget` says.
-    """
-    weights: dict[Precision, int] = {}
-    for matrix in shape.matrices:
-        if "linear" in matrix.uses:
-            call = KernelCall("", 1, matrix.columns, matrix.rows, parameters=matrix.parameters)
-            precision, _ = choice_of(call, choices)
-            weights[precision] = weights.get(precision, 0) + matrix.rows * matrix.columns
-    size, whole = size_bytes(shape, choices), sum(weights.values())
-    lines = {precision: resident_facts(backend, arch, precision) for precision in weights}
-    resident = sum(
-        count / whole * (lines[precision].factor * size + lines[precision].constant_mib * MIB)
-        for precision, count in weights.items()
-    )
-    return round(resident) + cache_bytes
+    process: Process
+    shape: ModelShape
+    vocabulary: int
+    cache_bytes: int = 0
+
+    @property
+    def constant(self) -> float:
+        """Without the matrices."""
+        process = self.process
+        own = process.base_mib * MIB + process.token_bytes * self.vocabulary
+        longest = max(self.shape.activation_bytes.values(), default=0)
+        return own + longest + self.cache_bytes + process.rest_share * self.shape.other_bytes
+
+    def of_matrix(self, matrix: StoredMatrix, precision: Precision, group: int | None) -> float:
+        """What it adds, stored so."""
+        size, process = self.shape.bytes_of(matrix, precision, group) or 0, self.process
+        if "linear" not in matrix.uses:
+            return process.rest_share * size
+        is_layer = matrix.uses == {"linear"}
+        again = process.again if precision == "fp32" and is_layer else 0.0
+        tied = 0.0 if is_layer and not process.again else process.rest_share
+        return (1 + again + tied) * size
+
+    def predict(self, choices: Mapping[str, TensorChoice]) -> tuple[float, float]:
+        """Bytes of a plan, and by how much they may be wrong: how much of a file stays mapped depends on what was read
+        of it, and on how much the system brings in with a page."""
+        total, beside = self.constant, float(self.shape.other_bytes)
+        for matrix in self.shape.matrices:
+            stored = choice_of(KernelCall("", 1, 1, 1, parameters=matrix.parameters), choices)
+            total += self.of_matrix(matrix, *stored)
+            if "linear" not in matrix.uses or self.process.again:
+                beside += self.shape.bytes_of(matrix, *stored) or 0
+        return total, self.process.rest_doubt * beside + DOUBT * total
+
+
+def model_ram(
+    backend: str, task: str, arch: str, shape: ModelShape | None, vocabulary: int, cache_bytes: int = 0
+) -> ModelRam | None:
+    """None where only the measured lines are known."""
+    process = PROCESSES.get((task, arch))
+    if backend != "tflite" or process is None or shape is None:
+        return None
+    return ModelRam(process, shape, vocabulary, cache_bytes)
 
 
 def require_fit(name: str, target: Target, budget: Budget, smaller: str | None) -> None:

@@ -26,8 +26,8 @@ class KernelPoint:
 
 @dataclass(frozen=True)
 class Points:
-    """`empty`: what a run with hardly anything in it takes, `operator` what each operator takes in it; both are taken
-    off every cost. 0 for instructions, of which a profiler tells each operator's."""
+    """`empty`: what a run with hardly anything in it takes, which is taken off every cost; `operator`: what each
+    operator takes in it, a part of its cost. 0 for instructions, of which a profiler tells each operator's."""
 
     core: str
     unit: Unit

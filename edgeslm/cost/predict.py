@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeslm.artifacts import Precision, TensorChoice
-from edgeslm.cost.kernels import LINEAR, WEIGHTED, KernelCall, choice_of
+from edgeslm.cost.kernels import LINEAR, SHORT, WEIGHTED, KernelCall, choice_of
 from edgeslm.cost.profile import KernelLaw, Slow, TargetProfile
 from edgeslm.errors import ProfileError
 
@@ -23,8 +23,10 @@ LIKE = {
     "sub": "add", "minimum": "add", "maximum": "add", "squared_difference": "add", "pow": "div",
     "gather": "slice", "strided_slice": "slice", "split": "slice", "pad": "slice", "transpose runs": "slice",
     "log_softmax": "softmax", "mean": "sum", "reduce_max": "sum", "mean squared": "sum",
+    "capped_attention": "attention",
 }  # fmt: skip
 """Kernels that were not measured, and what costs about the same."""
+MEGA = 1e6
 UNKNOWN_SPREAD = 0.5
 """Of a kernel that another's law stands in for."""
 
@@ -41,11 +43,10 @@ class Prediction:
     @property
     def text(self) -> str:
         """As in "21.4 ms ± 1.2 (12 held-out shapes)"."""
-        scale, unit, digits = (1e6, "M instructions", 2) if self.unit == "instructions" else (1.0, self.unit, 2)
-        return (
-            f"{self.value / scale:,.{digits}f} {unit} ± {self.plus_minus / scale:,.{digits}f} "
-            f"({self.held_out} held-out shapes)"
-        )
+        scale, unit = (1.0, self.unit)
+        if self.unit == "instructions":
+            scale, unit = (1e6, "M instructions") if self.value >= MEGA else (1e3, "k instructions")
+        return f"{self.value / scale:,.2f} {unit} ± {self.plus_minus / scale:,.2f} ({self.held_out} held-out shapes)"
 
 
 def predict(
@@ -112,13 +113,15 @@ def slow_choices(profile: TargetProfile, backend: str, choices: Iterable[TensorC
         one
         for one in profile.slow
         if one.backend == backend
+        and one.only is None
         and any(one.precision == name and one.group in (None, group) for name, group in chosen)
     ]
 
 
 def knows(profile: TargetProfile, backend: str, precision: Precision, group: int | None) -> bool:
     """Whether the profile can tell what a matrix costs that is stored so."""
-    return all(profile.find(backend, kind, precision, group) is not None for kind in LINEAR)
+    kinds = {law.kind for law in profile.kernel if law.backend == backend}.intersection((*LINEAR, SHORT))
+    return bool(kinds) and all(profile.find(backend, kind, precision, group) is not None for kind in kinds)
 
 
 def _standing_in(profile: TargetProfile, backend: str, kind: str) -> KernelLaw | None:

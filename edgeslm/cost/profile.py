@@ -15,14 +15,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgeslm.artifacts import Precision
-from edgeslm.cost.kernels import WEIGHTED
+from edgeslm.cost.kernels import STATIC, WEIGHTED, KernelCall
 from edgeslm.cost.law import TERMS, Law, described, fit_law
-from edgeslm.cost.points import KernelPoint, Points
+from edgeslm.cost.points import KernelPoint, Points, Unit
 from edgeslm.errors import ProfileError
 from edgeslm.target import CORES, Target
 
 Backend = Literal["tflite", "openvino", "cortexm"]
 PROFILES = "edgeslm.cost.profiles"
+RESOLUTION: dict[Unit, float] = {"instructions": 0.0, "ms": 1e-4}
+"""Of one kernel's cost: a tenth of a microsecond is what sixteen of them together are told apart by."""
+AT = "512 by 512, a row and 64 rows"
 NO_SLOWER = 1.02
 """A precision that costs more than this times a finer one is called slow."""
 
@@ -86,7 +89,7 @@ class RunLaw(_Strict):
 
 class Slow(_Strict):
     """One [[slow]]: a precision that costs as much as a finer one here or more, and why. Chosen only when size demands
-    it. Without a group it is said of all."""
+    it. Without a group it is said of all. `only`: of this use alone, which no choice of a tensor makes."""
 
     backend: Backend
     precision: Precision
@@ -94,6 +97,7 @@ class Slow(_Strict):
     than: Precision
     times: float = Field(ge=1, allow_inf_nan=False)
     why: str = Field(min_length=1)
+    only: Literal["static activations", "static activations, without XNNPACK"] | None = None
 
 
 class TargetProfile(_Strict):
@@ -199,7 +203,7 @@ def fit_profile(points: Points, name: str, source: str, threads: int = 1, run: S
         grouped.setdefault((point.call.kind, point.precision, point.group), []).append(point)
     laws = []
     for (kind, precision, group), same in grouped.items():
-        law = fit_law(_pairs(same, held=False), _pairs(same, held=True), group)
+        law = fit_law(_pairs(same, held=False), _pairs(same, held=True), group, RESOLUTION[points.unit])
         if any(law.terms):
             tiles = {"row_tile": law.row_tile, "column_tile": law.column_tile, "depth_tile": law.depth_tile}
             tiles["wide_rows"] = law.wide_rows
@@ -227,27 +231,31 @@ def _pairs(points: Iterable[KernelPoint], *, held: bool) -> list[Any]:
 
 
 def _slow(laws: Sequence[KernelLaw]) -> Iterable[Slow]:
-    """Precisions whose products cost more than int8's: at the shape of a small model's layer."""
-    from edgeslm.cost.kernels import KernelCall
-
-    shapes = (KernelCall("gemv", 1, 512, 512), KernelCall("gemm", 64, 512, 512))
+    """Ways to store a matrix whose products cost more than a finer one's: at the shape of a small model's layer."""
     known = {(law.kind, law.precision, law.group): law.law for law in laws if law.kind in WEIGHTED}
 
-    def cost(precision: Precision, group: int | None) -> float | None:
-        costs = [
-            known[shape.kind, precision, group].cost(shape)
-            for shape in shapes
-            if (shape.kind, precision, group) in known
-        ]
-        return sum(costs) if len(costs) == len(shapes) else None
+    def cost(precision: Precision, group: int | None, kind: str = "") -> float | None:
+        shapes = [KernelCall(f"gemv{kind}", 1, 512, 512), KernelCall(f"gemm{kind}", 64, 512, 512)]
+        found = [known.get((shape.kind, precision, group)) for shape in shapes]
+        if any(law is None for law in found):
+            return None
+        return sum(law.cost(shape) for law, shape in zip(found, shapes, strict=True) if law is not None)
 
-    eight = cost("int8", None)
+    def slower(precision: Precision, group: int | None, than: Precision, kind: str = "") -> float | None:
+        mine, other = cost(precision, group, kind), cost(than, None)
+        return round(mine / other, 2) if mine and other and mine > NO_SLOWER * other else None
+
     for precision, group in dict.fromkeys((law.precision, law.group) for law in laws if law.precision == "int4"):
-        found = cost(precision, group)
-        if eight and found and found > NO_SLOWER * eight:
-            times = round(found / eight, 2)
-            why = f"blocks of {group} take {times:.2f} times what int8 takes (512 by 512, a row and 64 rows)"
+        if times := slower(precision, group, "int8"):
+            why = f"blocks of {group} take {times:.2f} times what int8 takes ({AT})"
             yield Slow(backend="tflite", precision=precision, group=group, than="int8", times=times, why=why)
+    for coarse in ("fp16", "int8"):
+        if times := slower(coarse, None, "fp32"):
+            why = f"{coarse} takes {times:.2f} times what fp32 takes ({AT})"
+            yield Slow(backend="tflite", precision=coarse, than="fp32", times=times, why=why)
+    if times := slower("int8", None, "int8", STATIC):
+        why = f"static int8 takes {times:.2f} times what dynamic int8 takes ({AT})"
+        yield Slow(backend="tflite", precision="int8", than="int8", times=times, why=why, only="static activations")
 
 
 def dump_profile(profile: TargetProfile) -> str:

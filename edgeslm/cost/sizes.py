@@ -7,7 +7,7 @@ row, of int4 a float16 for each block. What a tensor says of itself is written f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeslm.artifacts import Precision, TensorChoice
@@ -38,17 +38,30 @@ class StoredMatrix:
     fixed: bool = False
 
 
+Layouts = dict[tuple[str, ...], dict[tuple[Precision, int | None], int]]
+"""A matrix's parameters -> (precision, group) -> its bytes, stored so."""
+
+
 @dataclass(frozen=True)
 class ModelShape:
     """A model before it is built. `calls`: signature -> what one run of it calls. `other_bytes`: of the file, without
     the matrices; `block_bytes`: of what says where an int4 matrix has its scales; `activation_bytes`: signature -> at
-    least what lives at once."""
+    least what lives at once. `layouts`: bytes of matrices where a .tflite file's rules do not hold, and ways that are
+    not in it are impossible. `calls_of`: the calls of a run where they depend on how matrices are stored."""
 
     calls: Mapping[str, tuple[KernelCall, ...]]
     matrices: tuple[StoredMatrix, ...]
     other_bytes: int
     block_bytes: int
     activation_bytes: Mapping[str, int]
+    layouts: Layouts | None = None
+    calls_of: Callable[[Mapping[str, TensorChoice]], Sequence[KernelCall]] | None = None
+
+    def bytes_of(self, matrix: StoredMatrix, precision: Precision, group: int | None) -> int | None:
+        """What one matrix adds to the file, stored so; None where it cannot be."""
+        if self.layouts is None:
+            return matrix_bytes(matrix, precision, group, self.block_bytes)
+        return self.layouts[matrix.parameters].get((precision, group))
 
 
 def matrix_bytes(
@@ -74,7 +87,7 @@ def size_bytes(shape: ModelShape, choices: Mapping[str, TensorChoice]) -> int:
     total = shape.other_bytes
     for matrix in shape.matrices:
         call = KernelCall("", 1, matrix.columns, matrix.rows, parameters=matrix.parameters)
-        total += matrix_bytes(matrix, *choice_of(call, choices), shape.block_bytes)
+        total += shape.bytes_of(matrix, *choice_of(call, choices)) or 0
     return total
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgeslm.backends.tflite.kernel_file import CHAIN, EMPTY, MOST_COPIES, WIDE, Kernel, write_kernels
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.bundle.kernels import write_kernel_bundle
@@ -57,7 +59,15 @@ def measure_kernels(request: KernelRequest, announce: Announce) -> Points:
         with announce("write the kernels"):
             file = Path(folder) / "kernels.tflite"
             kernels = write_kernels(file, request.small, repeat=request.via != "qemu")
-            described = [{"signature": one.signature, "inputs": one.inputs, "outputs": one.outputs} for one in kernels]
+            described = [
+                {
+                    "signature": one.signature,
+                    "inputs": one.inputs,
+                    "outputs": one.outputs,
+                    "weight_bytes": one.weight_bytes,
+                }
+                for one in kernels
+            ]
             out = Path(folder) / "kernels.edgeslm"
             bundle = write_kernel_bundle(file, described, request.target, out, vendor_wheels=request.vendor_wheels).path
         _measure(request, bundle, announce, events.append)
@@ -83,8 +93,8 @@ def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Targ
             "edgeslm targets lists the targets; docs/adding-a-target.md says how to describe another",
         )
     counts = next((event for event in events if event["section"] == "counts"), None)
-    empty, operator = (0.0, 0.0) if counts else _around(told)
-    costs = _instructions(kernels, told, counts) if counts else _milliseconds(kernels, told)
+    empty, operator = (0.0, 0.0) if counts else _around(kernels, told)
+    costs = _instructions(kernels, told, counts) if counts else _milliseconds(kernels, told, operator)
     return Points(
         core=target.cpu.core,
         unit="instructions" if counts else "ms",
@@ -127,20 +137,40 @@ def _instructions(kernels: Sequence[Kernel], told: dict[str, Any], counts: Event
     return costs
 
 
-def _milliseconds(kernels: Sequence[Kernel], told: dict[str, Any]) -> dict[str, float]:
-    """The median of the fastest fifth, less what a run with as many results takes that computes hardly anything."""
-    one, wide = (_undisturbed(told[name]["samples_ms"]) for name in (EMPTY, WIDE))
-    each = max(wide - one, 0.0) / (MOST_COPIES - 1)
+def _milliseconds(kernels: Sequence[Kernel], told: dict[str, Any], operator: float) -> dict[str, float]:
+    """The median of the fastest fifth, less what a run with as many tensors takes that computes hardly anything; an
+    operator's own start is left in."""
+    taken = {one.signature: _undisturbed(told[one.signature]["samples_ms"]) for one in kernels}
+    empty, tensor = _baselines(kernels, taken)
     costs = {}
-    for kernel in kernels:
-        taken = _undisturbed(told[kernel.signature]["samples_ms"])
-        costs[kernel.signature] = max(taken - one - each * (len(kernel.outputs) - 1), 0.0)
+    for number, kernel in enumerate(kernels):
+        tensors = len(kernel.inputs) + len(kernel.outputs) - 2
+        around = empty(number) - operator + tensor(number) * tensors
+        costs[kernel.signature] = max(taken[kernel.signature] - around, 0.0)
     return costs
 
 
-def _around(told: dict[str, Any]) -> tuple[float, float]:
+Line = Callable[[float], float]
+
+
+def _baselines(kernels: Sequence[Kernel], taken: dict[str, float]) -> tuple[Line, Line]:
+    """What a run takes that computes hardly anything, and what each further tensor adds, by a kernel's place in the
+    file: the runtime looks tensors up among all that came before."""
+    places = {name: [n for n, one in enumerate(kernels) if one.signature.startswith(name)] for name in (EMPTY, WIDE)}
+    narrow, wide = ([taken[kernels[n].signature] for n in places[name]] for name in (EMPTY, WIDE))
+    each = [max(0.0, b - a) / (MOST_COPIES - 1) for a, b in zip(narrow, wide, strict=True)]
+    return _line(places[EMPTY], narrow), _line(places[WIDE], each)
+
+
+def _line(places: Sequence[int], values: Sequence[float]) -> Line:
+    slope, start = np.polyfit(places, values, 1)
+    return lambda place: float(start + slope * place)
+
+
+def _around(kernels: Sequence[Kernel], told: dict[str, Any]) -> tuple[float, float]:
     """What a run takes, and each operator in it."""
-    one, chain = (_undisturbed(told[name]["samples_ms"]) for name in (EMPTY, CHAIN))
+    first = next(one.signature for one in kernels if one.signature.startswith(EMPTY))
+    one, chain = (_undisturbed(told[name]["samples_ms"]) for name in (first, CHAIN))
     return one, max(chain - one, 0.0) / (MOST_COPIES - 1)
 
 

@@ -50,8 +50,7 @@ def run_laws(target: Target, points: Points) -> tuple[RunLaw, ...]:
     """What a run takes beside its kernels: on a device a run with hardly anything in it; in instructions what is
     shipped for the core, as a profiler hides it."""
     if points.unit == "ms":
-        around = {"call": points.empty, "operator": points.operator}
-        return tuple(RunLaw(backend="tflite", task=task, **around) for task in ("encoder", "decoder"))
+        return tuple(RunLaw(backend="tflite", task=task, call=points.empty) for task in ("encoder", "decoder"))
     shipped = find_profile(target)
     return shipped.run if shipped is not None and shipped.unit == points.unit else ()
 

@@ -56,12 +56,13 @@ class Measurement:
 class Candidate:
     """A plan, what was predicted of it by name (size, ram, latency or instructions, fidelity), and what was then
     measured; `plus_minus` is the prediction's error of latency or instructions, `held_out` on how many kernel shapes it
-    was seen. `proven`: by prediction, no other plan is better."""
+    was seen; `ram_plus_minus` that of memory. `proven`: by prediction, no other plan is better."""
 
     choices: Mapping[str, TensorChoice]
     predicted: Mapping[Objective, float]
     plus_minus: float | None = None
     held_out: int | None = None
+    ram_plus_minus: float | None = None
     measured: Measurement | None = None
     proven: bool = True
 
@@ -166,9 +167,10 @@ def candidate(bounds: Bounds, problem: Problem, picked: Picked, *, proven: bool 
     cost = bounds.subject.predict(ordered)
     if cost is not None:
         predicted[bounds.cost_name] = cost.value
+    doubt = bounds.subject.ram_doubt(ordered)
     if cost is None:
-        return Candidate(ordered, predicted, proven=proven)
-    return Candidate(ordered, predicted, cost.plus_minus, cost.held_out, proven=proven)
+        return Candidate(ordered, predicted, ram_plus_minus=doubt, proven=proven)
+    return Candidate(ordered, predicted, cost.plus_minus, cost.held_out, doubt, proven=proven)
 
 
 def tensor_plan(bounds: Bounds, made: Candidate, built: int = 0, title: str = "") -> TensorPlan:

@@ -7,6 +7,8 @@ from edgeslm.errors import ConfigError
 from edgeslm.limits import Limits
 from edgeslm.target import Target
 
+MICROCONTROLLERS = "profiles of microcontrollers are of Cortex-M4, -M7 and -M55"
+
 
 def reject_contradictions(
     limits: Limits, fidelity: float | None, target: Target, backend: str, profile: TargetProfile | None
@@ -40,7 +42,7 @@ def _require_profile(timed: str, counted: str, target: Target, backend: str, pro
     known = sorted({law.backend for law in profile.kernel}) if profile is not None else []
     if profile is None or backend not in known:
         hints = [f"profiles know --backend {', '.join(known)}"] if known else []
-        hints += [] if target.is_firmware else [_measured_by(target)]
+        hints += [MICROCONTROLLERS if target.is_firmware else _measured_by(target)]
         hints += [f"{timed.replace('latency', 'instructions')} takes no measured one"] if timed else []
         raise ConfigError(
             f"{timed or counted}: nothing is known of what kernels cost with {backend} on {target.name}",

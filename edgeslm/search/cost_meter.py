@@ -1,4 +1,4 @@
-"""What a plan that was built really costs: instructions of an emulated arm64 core, or milliseconds of this machine."""
+"""What a plan that was built really costs: instructions of an emulated core, or milliseconds of this machine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeslm.backends.cortexm.variant import choose_variant
 from edgeslm.cache import StageCache
 from edgeslm.cost.memory import MIB
 from edgeslm.errors import DeviceError, EdgeslmError
+from edgeslm.firmware.qemu import is_emulated
 from edgeslm.probe.measured import InstructionsPart
 from edgeslm.probe.report import ProbeReport
 from edgeslm.probe.run import ProbeRequest, probe
 from edgeslm.probe.settings import ProbeSettings
 from edgeslm.search.subject import Subject
+from edgeslm.stages.firmware import kernels_key
 
 RUNS = 200
 """Timed ones, of which the fastest tenth is told: a profile's kernels are believed in the same way."""
@@ -51,7 +54,7 @@ class CostMeter:
             return None
         try:
             if self._counted:  # the same file takes the same instructions
-                key = [model_digest, self._subject.target.cpu.core, *map(str, self._lengths)]
+                key = [model_digest, self._subject.target.cpu.core, *map(str, self._lengths), *self._runtime]
                 return self._cache.stage("instructions", key, Cost, lambda _: self._probe(bundle))
             return self._probe(bundle)
         except EdgeslmError as error:
@@ -66,6 +69,12 @@ class CostMeter:
     @property
     def _lengths(self) -> tuple[int, ...]:
         return () if self._subject.tokens is None else (self._subject.tokens,)
+
+    @property
+    def _runtime(self) -> tuple[object, ...]:
+        """What runs the model, where that is a part of the bundle that the model's digest does not know."""
+        target = self._subject.target
+        return kernels_key(choose_variant(target.cpu.isa)) if target.is_firmware else ()
 
     def _probe(self, bundle: Path) -> Cost:
         profile = self._subject.profile
@@ -101,8 +110,8 @@ def _why_not(subject: Subject) -> str | None:
     target, profile = subject.target, subject.profile
     if not subject.has_costs or profile is None:
         return f"no profile tells what kernels cost with {subject.backend} on {target.name}"
-    if target.is_firmware:
-        return f"{target.name} is a microcontroller: edgeslm probe BUNDLE --via qemu counts a bundle's instructions"
+    if target.is_firmware and (profile.unit == "ms" or not is_emulated(target)):
+        return f"{target.name} is a board of its own: edgeslm probe BUNDLE --via serial:PORT measures it"
     if target.is_android:
         return f"{target.name} takes apps: edgeslm probe BUNDLE --via adb measures one"
     machine = platform.machine()

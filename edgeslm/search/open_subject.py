@@ -8,7 +8,7 @@ from edgeslm.artifacts import Samples
 from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
 from edgeslm.cache import StageCache, cache_folder
 from edgeslm.cost.profile import TargetProfile, find_profile
-from edgeslm.cost.sizes import ModelShape
+from edgeslm.cost.sizes import ModelShape, size_bytes
 from edgeslm.device.probe.language import REFERENCE_TOKENS as DEPTH
 from edgeslm.device.probe.sections import reference_length
 from edgeslm.errors import ConfigError, UnsupportedError
@@ -47,15 +47,17 @@ def open_bounds(request: BuildRequest, announce: Announce) -> Bounds:
     reject_contradictions(request.limits, request.min_fidelity, decision.target, decision.plan.backend, profile)
     if profile is not None and not _knows_backend(profile, decision.plan.backend):
         profile = None
-    return Bounds(_subject(cache, decision, profile), request.limits, request.min_fidelity, _room(decision))
+    subject = _subject(cache, decision, profile)
+    return Bounds(subject, request.limits, request.min_fidelity, _room(decision, subject.shape))
 
 
-def _room(decision: Decision) -> dict[Metric, float]:
-    """What the target has: of a microcontroller, flash that the rest of its image leaves for weights."""
+def _room(decision: Decision, shape: ModelShape | None) -> dict[Metric, float]:
+    """What the target has: of a microcontroller, flash that the rest of its image leaves for parameters."""
     budget = decision.budget
     if budget is None:
         return {"ram": decision.memory.available}
-    return {"size": budget.flash_available - budget.flash_bytes + budget.flash["weights"]}
+    planned = budget.flash["weights"] if shape is None else size_bytes(shape, decision.plan.choices)
+    return {"size": budget.flash_available - budget.flash_bytes + planned}
 
 
 def plain_request(request: BuildRequest) -> BuildRequest:
@@ -64,11 +66,23 @@ def plain_request(request: BuildRequest) -> BuildRequest:
 
 def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | None) -> Subject:
     checkpoint, decided = decision.checkpoint, decision.plan
+    calibration: Samples | None
     shape, run, outputs, tokens = None, "", 0, None
-    if checkpoint.decoder is None:
+    if checkpoint.decoder is not None:
+        language = LanguageStages(cache, checkpoint, decided, *decision.language_texts)
+        calibration = language.calibration_tokens()
+        tokens = min(DEPTH, decided.lengths[0])
+        if decided.backend == "tflite":
+            shape, run = _decoder_shape(decision), language_signatures(decided.lengths[0])[0].name
+            outputs = checkpoint.decoder.vocabulary
+        elif decision.target.is_firmware:
+            from edgeslm.stages.firmware_shape import RUN, step_shape
+
+            shape, run = step_shape(decision.target, checkpoint, decided, tokens), RUN
+    else:
         stages = encoder_stages(cache, decision)
         onnx = stages.export()
-        calibration: Samples | None = stages.calibration_samples(onnx)
+        calibration = stages.calibration_samples(onnx)
         if decided.backend == "tflite":
             from edgeslm.backends.tflite.lowering import signature_names
             from edgeslm.backends.tflite.model_calls import encoder_shape
@@ -76,15 +90,22 @@ def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | Non
             shape = encoder_shape(stages.lower(onnx))
             tokens = reference_length(onnx.lengths or (None,))
             run = signature_names(onnx.lengths)[tokens] if tokens in onnx.lengths else next(iter(shape.calls))
-    else:
-        language = LanguageStages(cache, checkpoint, decided, *decision.language_texts)
-        calibration = language.calibration_tokens()
-        if decided.backend == "tflite":
-            shape, run = _decoder_shape(decision), language_signatures(decided.lengths[0])[0].name
-            outputs, tokens = checkpoint.decoder.vocabulary, min(DEPTH, decided.lengths[0])
+        elif decided.backend == "openvino":
+            from edgeslm.backends.openvino.model_shape import encoder_shape as openvino_shape
+
+            shape = openvino_shape(stages.lower(onnx))
+            tokens = reference_length(onnx.lengths or (None,))
+        elif decision.target.is_firmware:
+            from edgeslm.stages.firmware_shape import RUN, text_shape
+
+            (tokens,) = decided.lengths
+            shape, run = text_shape(decision.target, checkpoint, decided, onnx, tokens), RUN
     losses = _losses(cache, decision, calibration)
     ram = 0 if decision.budget is None else decision.budget.ram_bytes
-    return Subject(decision.target, checkpoint, decided.backend, losses, shape, profile, run, outputs, ram, tokens)
+    cache_bytes = 0 if decision.target.is_firmware else decided.cache_bytes
+    return Subject(
+        decision.target, checkpoint, decided.backend, losses, shape, profile, run, outputs, ram, tokens, cache_bytes
+    )
 
 
 def _decoder_shape(decision: Decision) -> ModelShape:

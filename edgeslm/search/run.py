@@ -42,15 +42,9 @@ def chosen(request: BuildRequest, announce: Announce, tell: Tell) -> tuple[Build
 def figures(outcome: Outcome) -> tuple[Figure, ...]:
     """Of the winner: predicted, measured, asked for."""
     winner, asked = outcome.winner, outcome.bounds.asked()
-    cost = outcome.bounds.cost_name
+    doubts = {outcome.bounds.cost_name: (winner.plus_minus, winner.held_out), "ram": (winner.ram_plus_minus, None)}
     return tuple(
-        Figure(
-            name,
-            value,
-            winner.known.get(name),
-            asked.get(name),
-            *((winner.plus_minus, winner.held_out) if name == cost else ()),
-        )
+        Figure(name, value, winner.known.get(name), asked.get(name), *doubts.get(name, (None, None)))
         for name, value in winner.predicted.items()
     )
 

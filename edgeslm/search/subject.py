@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from edgeslm.artifacts import Checkpoint, Parameter, TensorChoice
 from edgeslm.cost.kernels import KernelCall
-from edgeslm.cost.memory import MIB, resident_facts
+from edgeslm.cost.memory import MIB, ModelRam, model_ram, resident_facts
 from edgeslm.cost.predict import Prediction, Task, call_cost, knows, predict
 from edgeslm.cost.profile import NO_SLOWER, TargetProfile
-from edgeslm.cost.sizes import ModelShape, matrix_bytes
+from edgeslm.cost.sizes import ModelShape
 from edgeslm.quantize.choices import Choice, allowed_choices, stored_together
 from edgeslm.quantize.plan import stored_bytes
 from edgeslm.search.problem import Metric, Option, Problem, Tensor
@@ -38,6 +38,7 @@ class Subject:
     outputs: int = 0
     firmware_ram: int = 0
     tokens: int | None = None
+    cache_bytes: int = 0  # a language model's keys and values
 
     @property
     def task(self) -> Task:
@@ -55,13 +56,18 @@ class Subject:
         """The cost of one run, with its error; None where there is no profile."""
         if self.profile is None or self.shape is None:
             return None
-        return predict(self.profile, self.backend, self.calls, choices, self.task, self.outputs)
+        calls = self.calls if self.shape.calls_of is None else self.shape.calls_of(choices)
+        return self._predict(calls, choices)
+
+    def _predict(self, calls: Sequence[KernelCall], choices: Mapping[str, TensorChoice]) -> Prediction:
+        assert self.profile is not None
+        return predict(self.profile, self.backend, calls, choices, self.task, self.outputs)
 
     def problem(self) -> Problem:
         parameters = {parameter.name: parameter for parameter in self.checkpoint.parameters}
         tensors = tuple(self._tensor([parameters[name] for name in names]) for names in self._together())
         floats = {name: TensorChoice("fp32", "") for name in parameters}
-        whole = self.predict(floats)
+        whole = self._predict(self.calls, floats) if self.has_costs else None
         rest: dict[Metric, float] = {
             "size": 0.0 if self.shape is None else float(self.shape.other_bytes),
             "ram": self._constant_ram(),
@@ -87,23 +93,48 @@ class Subject:
 
     def _option(self, parameters: Sequence[Parameter], names: tuple[str, ...], choice: Choice) -> Option | None:
         losses = [0.0 if choice == FLOAT else self.losses.get(name, {}).get(choice) for name in names]
-        cost = self._cost(names, choice)
-        if cost is None or any(loss is None for loss in losses):
+        cost, size = self._cost(names, choice), self._size(parameters, choice)
+        if cost is None or size is None or any(loss is None for loss in losses):
             return None
-        size = self._size(parameters, choice)
-        ram = 0.0
-        if not self.target.is_firmware:
-            ram = size * max(1.0, resident_facts(self.backend, self.target.cpu.arch, choice[0]).factor)
-        return Option(choice, size, ram, cost, sum(loss or 0.0 for loss in losses))
+        return Option(choice, size, self._ram(names, choice, size), cost, sum(loss or 0.0 for loss in losses))
 
-    def _size(self, parameters: Sequence[Parameter], choice: Choice) -> float:
-        """Bytes that are not among the shape's others."""
+    def _ram(self, names: Iterable[str], choice: Choice, size: float) -> float:
+        if self.target.is_firmware:
+            return 0.0
+        known = self.model_ram
+        if known is None or choice[0] == "fp16":  # which is expanded, once for each length
+            return size * max(1.0, resident_facts(self.backend, self.target.cpu.arch, choice[0]).factor)
+        wanted = set(names)
+        matrices = [one for one in known.shape.matrices if wanted & set(one.parameters)]
+        return sum(known.of_matrix(one, *choice) for one in matrices)
+
+    @property
+    def model_ram(self) -> ModelRam | None:
+        """What memory is made of; None where only measured lines are known, and of a microcontroller."""
+        if self.target.is_firmware or self.target.is_android:
+            return None
+        tokenizer = self.checkpoint.tokenizer
+        vocabulary = 0 if tokenizer is None else tokenizer.vocab_size
+        return model_ram(self.backend, self.task, self.target.cpu.arch, self.shape, vocabulary, self.cache_bytes)
+
+    def ram_doubt(self, choices: Mapping[str, TensorChoice]) -> float | None:
+        """By how much the bytes of memory may be wrong."""
+        known = self.model_ram
+        return None if known is None else known.predict(choices)[1]
+
+    def _size(self, parameters: Sequence[Parameter], choice: Choice) -> float | None:
+        """Bytes that are not among the shape's others; None where a matrix cannot be stored so."""
         names = {parameter.name for parameter in parameters}
         stored = TensorChoice(choice[0], "", choice[1])
         if self.shape is None:
             return float(sum(stored_bytes(parameter, stored) for parameter in parameters))
         matrices = [matrix for matrix in self.shape.matrices if names & set(matrix.parameters)]
-        size = sum(matrix_bytes(matrix, *choice, self.shape.block_bytes) for matrix in matrices)
+        found = [self.shape.bytes_of(matrix, *choice) for matrix in matrices]
+        if None in found:
+            return None
+        size = sum(size or 0 for size in found)
+        if self.shape.layouts is not None:
+            return float(size)
         known = {name for matrix in matrices for name in matrix.parameters}
         floats = TensorChoice("fp32", "")  # as which they are counted there
         size += sum(stored_bytes(p, stored) - stored_bytes(p, floats) for p in parameters if p.name not in known)
@@ -122,6 +153,9 @@ class Subject:
     def _constant_ram(self) -> float:
         if self.target.is_firmware:
             return float(self.firmware_ram)
+        known = self.model_ram
+        if known is not None:
+            return known.constant
         others = 0.0 if self.shape is None else float(self.shape.other_bytes)
         return others + MIB * resident_facts(self.backend, self.target.cpu.arch, "int8").constant_mib
 

@@ -120,6 +120,14 @@ static int run_case(uint32_t kernel, const uint32_t *a, void *const *b) {
     case 28: edgeslm_quantize_static(b[0], b[1], REAL(a[2]), a[0], a[1]); break;
     case 29: edgeslm_unit_norm(b[0], a[0], EPSILON(a[1])); break;
     case 30: edgeslm_pool(b[0], b[1], a[0], a[1], a[2]); break;
+    case 45:
+      shape.heads = (uint16_t)a[0];
+      shape.kv_heads = (uint16_t)a[1];
+      shape.head_dim = (uint16_t)a[2];
+      shape.context = a[3];
+      shape.cache = (uint16_t)a[4];
+      edgeslm_cache_store(b[0], b[1], &shape, a[5]);
+      break;
     default: return run_integer_case(kernel, a, b);
   }
   return 0;

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.backends.cortexm.packing import Layout
+from edgeslm.firmware.image import FAST, HOT, MEANING, SMALL
 
 HERE = Path(__file__).resolve().parent
 KERNELS = HERE.parent.parent / "firmware_templates" / "kernels"
@@ -21,7 +22,7 @@ KERNELS_IN_ORDER = """
     quantize_row gemv_i8 gemv_i4 gemv_f32 gemv_i8_requant row_i8 row_i4 row_f32 rmsnorm layernorm rope_angles rope
     cache_and_attention add scale softmax silu_mul gelu_tanh_mul silu gelu_tanh gelu_erf tanh relu argmax attention
     nothing mul soft_cap quantize_static unit_norm pool linear_s8 matmul_s8 add_s8 sub_s8 squared_difference_s8 mul_s8
-    softmax_s8 mean_s8 table_s8 gather copy fill_s8 to_s8 from_s8
+    softmax_s8 mean_s8 table_s8 gather copy fill_s8 to_s8 from_s8 cache_store
 """
 KERNEL_IDS = {name: number for number, name in enumerate(KERNELS_IN_ORDER.split())}
 """As in cases.c."""
@@ -120,6 +121,25 @@ def build_board(folder: Path, name: str) -> Path:
     program = folder / f"{name}.elf"
     sources = [HERE / "cases.c", HERE / "cases_board.c", *sorted(KERNELS.glob("*.c")), *sorted(KERNELS.glob("*.S"))]
     _link(board, [*WARNINGS, f"-I{KERNELS}"], sources, program)
+    return program
+
+
+def build_timed_board(folder: Path, name: str) -> Path:
+    """The same, compiled as images of most models are: for speed what is hot, for size what is not, and for rows of a
+    multiple of 4."""
+    board, program, objects = BOARDS[name], folder / f"{name}-image.elf", []
+    macros = [*board.macros, "-DEDGESLM_FOURS=1"]
+    for source in [
+        HERE / "cases.c",
+        HERE / "cases_board.c",
+        *sorted(KERNELS.glob("*.c")),
+        *sorted(KERNELS.glob("*.S")),
+    ]:
+        objects.append(folder / f"{name}-{source.name}.o")
+        flags = [*board.core, *STRICT, *MEANING, *macros, *WARNINGS, f"-I{KERNELS}"]
+        flags += FAST if source.name in HOT else SMALL
+        _run(["arm-none-eabi-gcc", *flags, "-c", str(source), "-o", str(objects[-1])])
+    _link(board, [], objects, program)
     return program
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edgeslm.backends import openvino
 from tests.arm64.userland import problem
 from tests.conftest import Answer
 
 Edgeslm = Callable[..., Answer]
+BOARD_TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
 FLAGS = ("--target", "rpi4", "--backend", "tflite")
 
 
@@ -144,3 +147,38 @@ def test_instructions_are_counted_of_what_was_built_or_said_to_be_predicted(
     assert before["measured"] is None
     assert after["predicted"] == before["predicted"]
     assert after["measured"] == pytest.approx(after["predicted"], rel=0.1)
+
+
+@pytest.mark.skipif(not all(map(shutil.which, BOARD_TOOLS)), reason=f"{' and '.join(BOARD_TOOLS)} are not both here")
+def test_a_microcontrollers_plan_is_foretold_and_then_counted_on_its_emulated_board(
+    edgeslm: Edgeslm, bert: Path, tmp_path: Path
+) -> None:
+    flags = ("--target", "mps3-an547", "--model", bert)
+    answer = edgeslm("build", *flags, "--max-instructions", "2.6M", "--min-fidelity", "0.9", "-o", tmp_path, "--json")
+    assert answer.status == 0, answer.stderr
+    assert "predicted alone" not in answer.stderr
+    figures = {one["name"]: one for one in answer.json["figures"]}
+    counted = figures["instructions"]
+    assert counted["limit"] == 2.6e6
+    assert counted["measured"] == pytest.approx(counted["predicted"], rel=0.05)
+    assert 0 < counted["plus_minus"] < 0.1 * counted["predicted"]
+    assert figures["size"]["measured"] == figures["size"]["predicted"] == answer.json["model_bytes"]
+    too_few = edgeslm("build", *flags, "--max-instructions", "100k", "-o", tmp_path)
+    assert too_few.status == 4
+    assert "instructions ≤ 0.10 M   binds: at least" in too_few.stderr
+    nothing = edgeslm("build", "--target", "mps2-an385", "--model", bert, "--max-instructions", "9M", "-o", tmp_path)
+    assert nothing.status == 2
+    assert "profiles of microcontrollers are of Cortex-M4, -M7 and -M55" in nothing.stderr
+
+
+@pytest.mark.skipif(openvino.missing() is not None, reason=f"openvino: {openvino.missing()}")
+def test_the_bytes_of_an_ir_are_foretold(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
+    """Of a small model most of them are text; matrices that share a widened input take less of it than is foretold."""
+    flags = ("--target", "linux-x86_64", "--backend", "openvino", "--model", bert, "-o", tmp_path, "--json")
+    answer = edgeslm("build", *flags, "--max-size", "150kB", "--min-fidelity", "0.9")
+    assert answer.status == 0, answer.stderr
+    size = next(one for one in answer.json["figures"] if one["name"] == "size")
+    assert size["measured"] == pytest.approx(size["predicted"], rel=0.02)
+    refused = edgeslm("build", *flags, "--max-latency", "5ms")
+    assert refused.status == 2
+    assert "profiles know --backend tflite, and nothing of openvino's kernels" in refused.stderr

@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeslm.artifacts import TensorChoice
-from edgeslm.backends.cortexm.step_calls import step_calls
 from edgeslm.cost.kernels import KernelCall, choice_of
 from edgeslm.cost.law import TERMS, Law, features, fit_law, nonnegative
 from edgeslm.cost.points import dump_points, load_points
 from edgeslm.cost.predict import call_cost, knows, predict, slow_choices
 from edgeslm.cost.profile import TargetProfile, find_profile, shipped_profiles
+from edgeslm.cost.sizes import size_bytes
 from edgeslm.errors import ProfileError
 from edgeslm.export.checkpoint import open_checkpoint
+from edgeslm.stages.firmware_plan import decide_firmware
+from edgeslm.stages.firmware_shape import RUN, step_shape
 from edgeslm.target import load_target
 from scripts.bench_cost import MICROCONTROLLERS, POINTS, recorded_runs, shipped
 from scripts.mcu_figures import TOKENS_GOLDEN
@@ -27,6 +29,8 @@ from tests.conftest import ROOT
 extents = st.integers(1, 300)
 STORIES = ROOT.parent / "shared" / "models" / "stories260k"
 PROFILES = {profile.name: profile for profile in shipped_profiles()}
+PROFILE_OF = {"x86-64-v3": "linux-x86_64"}
+EMULATED = {"cortex-m4": "mps2-an386", "cortex-m55": "mps3-an547"}
 COUNTED = sorted(path.stem for path in POINTS.glob("cortex-a*.json"))
 
 
@@ -131,19 +135,14 @@ def test_a_microcontrollers_profile_is_what_its_recorded_points_give(core: str) 
 @pytest.mark.parametrize(("core", "short"), [("cortex-m4", "m4"), ("cortex-m55", "m55")])
 def test_tokens_on_microcontrollers_are_predicted(core: str, short: str) -> None:
     """Nothing was fitted to whole tokens; their counts are golden ones of the firmware's tests."""
-    decoder = open_checkpoint(str(STORIES)).decoder
-    assert decoder is not None
-    choices = {
-        part.parameter: TensorChoice("int8", "")
-        for layer in decoder.layers
-        for matrix in (layer.query_key_value, layer.output, layer.gate, layer.up, layer.down, decoder.embedding)
-        if matrix is not None
-        for part in matrix.parts
-    }
+    checkpoint, target = open_checkpoint(str(STORIES)), load_target(EMULATED[core])
+    plan = decide_firmware(target, checkpoint, (64,), "float32", "int8").plan
     counted = json.loads(TOKENS_GOLDEN.read_text())["positions"][short]
-    for position in (0, 30, 63):
-        found = predict(PROFILES[core], "cortexm", step_calls(decoder, position), choices, "decoder")
-        assert found.value == pytest.approx(counted[position], rel=0.03)
+    for tokens in (1, 31, 64):
+        shape = step_shape(target, checkpoint, plan, tokens)
+        found = predict(PROFILES[core], "cortexm", shape.calls[RUN], plan.choices, "decoder")
+        assert found.value == pytest.approx(counted[tokens - 1], rel=0.04), tokens
+        assert size_bytes(shape, plan.choices) == pytest.approx(plan.weight_bytes, rel=0.01)
 
 
 def test_recorded_models_are_predicted() -> None:
@@ -151,6 +150,8 @@ def test_recorded_models_are_predicted() -> None:
     runs = recorded_runs()
     assert sum(not run.fitted for run in runs) >= 8
     for run in runs:
+        if PROFILES[PROFILE_OF.get(run.core, run.core)].unit == "ms":
+            continue  # a clock's figures are set side by side in docs/measurements.md
         around = next(one for one in PROFILES[run.core].run if one.task == run.task)
         predicted = run.kernels + around.call + around.operator * run.operators
         assert predicted == pytest.approx(run.measured, rel=0.03), run.model

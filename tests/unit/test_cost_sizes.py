@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from edgeslm.artifacts import TensorChoice
+from edgeslm.artifacts import Precision, TensorChoice
 from edgeslm.backends.tflite.graph import Graph
 from edgeslm.backends.tflite.kernel_calls import kernel_calls
 from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
 from edgeslm.backends.tflite.model_calls import decoder_shape
-from edgeslm.cost.kernels import KernelCall
-from edgeslm.cost.measured import RESIDENT
-from edgeslm.cost.memory import MIB, ram_bytes
+from edgeslm.cost.measured import PROCESSES
+from edgeslm.cost.memory import MIB, model_ram
 from edgeslm.cost.sizes import ModelShape, StoredMatrix, matrix_bytes, size_bytes
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.export.decoder_graph import Window, build_graph
@@ -69,23 +68,98 @@ def test_bytes_of_a_matrix_hold_its_padding_and_its_scales() -> None:
     assert matrix_bytes(whole, "int4", 32, 0) == 64 * 192 // 2 + 64 * 6 * 2
     assert matrix_bytes(MATRIX, "int4", 32, 0) > matrix_bytes(whole, "int4", 32, 0)  # as wide, and zeros are added
     table = StoredMatrix(("t",), 64, 192, frozenset({"table"}), 1)
-    assert matrix_bytes(table, "int4", 32) == matrix_bytes(table, "int8", None)  # tables have int8 kernels only
+    assert matrix_bytes(table, "int4", 32, 0) == matrix_bytes(whole, "int4", 32, 0)
 
 
-def test_memory_of_one_precision_is_the_measured_line_and_a_mixture_lies_between() -> None:
-    matrices = tuple(StoredMatrix((name,), 512, 512, frozenset({"linear"}), 1) for name in "ab")
-    shape = ModelShape({"run": (KernelCall("gemv", 1, 512, 512),)}, matrices, 4096, 0, {"run": 0})
+MINILM = (30_522, 384, 6, 1536)
+"""Vocabulary, width, layers, width between."""
 
-    def ram(a: TensorChoice, b: TensorChoice) -> int:
-        return ram_bytes("tflite", "aarch64", shape, {"a": a, "b": b}, cache_bytes=1000)
 
-    eight, four = TensorChoice("int8", ""), TensorChoice("int4", "", 32)
-    line = RESIDENT["tflite", "aarch64", "int8"]
-    assert (
-        ram(eight, eight)
-        == round(line.factor * size_bytes(shape, {"a": eight, "b": eight}) + line.constant_mib * MIB) + 1000
-    )
-    assert ram(four, four) < ram(eight, four) < ram(eight, eight)
+def minilm(lengths: tuple[int, ...]) -> ModelShape:
+    """As its matrices lie in a .tflite; the largest operator of each length is what probes' models have."""
+    vocabulary, width, layers, between = MINILM
+    linear = [(width, width)] * 4 + [(between, width), (width, between)]
+    matrices = [StoredMatrix(("words",), vocabulary, width, frozenset({"table"}), len(lengths))]
+    matrices += [
+        StoredMatrix((f"{layer}.{number}",), rows, columns, frozenset({"linear"}), len(lengths))
+        for layer in range(layers)
+        for number, (rows, columns) in enumerate(linear)
+    ]
+    live = {16: 196_608, 32: 393_216, 64: 786_432, 128: 1_572_864, 256: 6_291_456}
+    runs = {f"tokens_{length}": live[length] for length in lengths}
+    return ModelShape(dict.fromkeys(runs, ()), tuple(matrices), 1_000_000, 208, runs)
+
+
+@pytest.mark.parametrize(
+    ("precision", "arch", "lengths", "measured_mib", "within"),
+    [
+        ("int8", "x86_64", (16, 32, 64, 128, 256), 106.32, 0.01),
+        ("int8", "x86_64", (16, 32, 64), 100.64, 0.01),
+        ("int8", "x86_64", (64,), 100.68, 0.01),
+        ("int4", "x86_64", (16, 32, 64, 128, 256), 101.85, 0.01),
+        ("fp32", "x86_64", (16, 32, 64, 128, 256), 165.44, 0.01),
+        ("fp32", "x86_64", (64,), 151.55, 0.06),
+        ("int8", "aarch64", (16, 32, 64), 98.79, 0.01),
+        ("int8", "aarch64", (64,), 98.75, 0.01),
+    ],
+)
+def test_memory_is_made_of_what_a_probe_found(
+    precision: Precision, arch: str, lengths: tuple[int, ...], measured_mib: float, within: float
+) -> None:
+    """MiniLM, with as many lengths as are run. Of a table of floats a short probe reads a part, and the error says
+    so."""
+    shape = minilm(lengths)
+    names = [name for matrix in shape.matrices for name in matrix.parameters]
+    group = 32 if precision == "int4" else None
+    choices = {name: TensorChoice(precision, "", group) for name in names}
+    choices["words"] = TensorChoice("fp32" if precision == "fp32" else "int8", "")
+    ram = model_ram("tflite", "encoder", arch, shape, MINILM[0])
+    assert ram is not None
+    value, doubt = ram.predict(choices)
+    assert value == pytest.approx(measured_mib * MIB, rel=within)
+    assert abs(value - measured_mib * MIB) <= doubt
+    parts = sum(ram.of_matrix(one, choices[one.parameters[0]].precision, group) for one in shape.matrices[1:])
+    parts += ram.of_matrix(shape.matrices[0], choices["words"].precision, None)
+    assert ram.constant + parts == pytest.approx(value)  # as the solver adds it up
+
+
+@pytest.mark.parametrize(
+    ("precision", "arch", "measured_mib"),
+    [
+        ("int8", "x86_64", 97.66),
+        ("int4", "x86_64", 94.79),
+        ("fp32", "x86_64", 169.23),
+        ("int8", "aarch64", 104.34),
+        ("int4", "aarch64", 98.55),
+        ("fp32", "aarch64", 212.48),
+    ],
+)
+def test_a_language_models_memory_is_made_of_the_same(precision: Precision, arch: str, measured_mib: float) -> None:
+    """A Llama of 15M parameters with a tied table, which int4 keeps as int8."""
+    width, between = 288, 768
+    linear = [(3 * width, width), (width, width), (2 * between, width), (width, between)]
+    matrices = [StoredMatrix(("table",), 32_000, width, frozenset({"table", "linear"}), 6)]
+    matrices += [
+        StoredMatrix((f"{layer}.{number}",), rows, columns, frozenset({"linear"}), 6)
+        for layer in range(6)
+        for number, (rows, columns) in enumerate(linear)
+    ]
+    shape = ModelShape({"step": ()}, tuple(matrices), 470_000, 156, {"chunk": 985_000})
+    ram = model_ram("tflite", "decoder", arch, shape, 32_000, cache_bytes=3_540_000)
+    assert ram is not None
+    group = 32 if precision == "int4" else None
+    choices = {one.parameters[0]: TensorChoice(precision, "", group) for one in matrices}
+    choices["table"] = TensorChoice("fp32" if precision == "fp32" else "int8", "")
+    value, doubt = ram.predict(choices)
+    assert value == pytest.approx(measured_mib * MIB, rel=0.012)
+    assert abs(value - measured_mib * MIB) <= doubt
+
+
+def test_memory_is_known_of_the_runtimes_that_were_taken_apart() -> None:
+    shape = minilm((64,))
+    assert model_ram("openvino", "encoder", "x86_64", shape, 1) is None
+    assert model_ram("tflite", "encoder", "x86_64", None, 1) is None
+    assert {task for task, _ in PROCESSES} == {"encoder", "decoder"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeslm.backends.tflite.graph import Graph
-from edgeslm.cost.kernels import KernelCall
+from edgeslm.cost.kernels import STATIC, KernelCall
 
 Shape = tuple[int, ...]
 
@@ -51,7 +51,8 @@ def _calls(
     if kind == "FULLY_CONNECTED":
         rows, columns = _rows(made), graph.shape(inputs[1])[1]
         known = parameters.get(graph.name(inputs[1]), ())
-        yield KernelCall("gemv" if rows == 1 else "gemm", rows, columns, made[-1], parameters=known)
+        word = ("gemv" if rows == 1 else "gemm") + (STATIC if graph.dtype(inputs[0]) == "INT8" else "")
+        yield KernelCall(word, rows, columns, made[-1], parameters=known)
     elif kind == "EMBEDDING_LOOKUP":
         yield KernelCall("lookup", _rows(made), 1, made[-1], parameters=parameters.get(graph.name(inputs[1]), ()))
     elif kind == "BATCH_MATMUL":
@@ -80,7 +81,8 @@ def _calls(
     elif kind in VIEWS:
         yield KernelCall("reshape", 1, 1, 1)
     else:
-        word = name if graph.dtype(int(operator.outputs[0])) == "FLOAT32" else f"{name} integers"
+        floats = name == "quantize" or graph.dtype(int(operator.outputs[0])) == "FLOAT32"
+        word = name if floats else f"{name} integers"
         yield KernelCall(word, 1, 1, _size(made))
 
 

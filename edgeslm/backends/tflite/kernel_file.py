@@ -25,9 +25,11 @@ from edgeslm.backends.tflite.kernel_graphs import (
     lookup,
     mean_squared,
     product,
+    quantized,
     reduced,
     sliced,
     softmax,
+    static_linear,
     transposed,
     unary,
 )
@@ -54,7 +56,7 @@ from edgeslm.backends.tflite.kernel_shapes import (
 )
 from edgeslm.backends.tflite.lower.constants import Constants
 from edgeslm.backends.tflite.lower.graph import LoweringGraph
-from edgeslm.cost.kernels import KernelCall
+from edgeslm.cost.kernels import LINEAR, KernelCall
 from edgeslm.formats.tflite import schema, write_tflite_streamed
 
 Shape = Sequence[int]
@@ -62,10 +64,13 @@ Shape = Sequence[int]
 UNARY = ("LOGISTIC", "GELU", "RSQRT", "SQRT", "TANH", "EXP", "CAST")
 ARITHMETIC = ("ADD", "MUL", "DIV")
 FEW = 2
-MOST_COPIES, WORTH_TIMING = 16, 1 << 18
-EMPTY, WIDE, CHAIN = "empty", "empty_wide", "empty_chain"
+MOST_COPIES, WORTH_TIMING = 16, 1 << 20
+BASELINE_EVERY = 40
+"""Kernels between two measurements of a run that computes hardly anything: what a run takes grows with the tensors that
+the runtime was given before."""
+EMPTY, WIDE, CHAIN = "empty", "wide", "chain"
 """Signatures with hardly anything in them: an operator; MOST_COPIES of it, with a result each; as many one after the
-other."""
+other. Of the first two there are several, with a number behind their names."""
 
 
 Write = Callable[[LoweringGraph, int], tuple[list[int], int]]
@@ -82,6 +87,12 @@ class Kernel:
     held_out: bool
     inputs: tuple[dict[str, Any], ...]
     outputs: tuple[dict[str, Any], ...]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of its matrices as they are read; halves are expanded."""
+        bits = {"int8": 8, "int4": 4}.get(self.precision, 32)
+        return sum(one.inputs * one.outputs * bits // 8 for one in self.calls if one.kind.startswith(LINEAR))
 
 
 @dataclass
@@ -116,7 +127,11 @@ class _Grid:
         calls = tuple(kernel_calls(graph)) if name is None else ()
         copies = _copies(calls[0]) if self.repeat and calls else copies
         outputs = [output]
-        outputs += [_share_inputs(graph, inputs, partial(write, graph, n)) for n in range(1, copies)]
+        chained = bool(calls) and calls[0].kind not in LINEAR and _is_alike(graph, inputs[0], output)
+        for number in range(1, copies):
+            first = outputs[-1] if chained else inputs[0]
+            outputs.append(_write_copy(graph, [first, *inputs[1:]], partial(write, graph, number)))
+        outputs = outputs[-1:] if chained else outputs
         subgraph.outputs = np.array(outputs, np.int32)
         described = fbs.SignatureDefT()
         described.signatureKey, described.subgraphIndex = signature.encode(), len(self.model.subgraphs) - 1
@@ -128,6 +143,13 @@ class _Grid:
         calls *= copies
         graph.drop_unused()
         self.kernels.append(Kernel(signature, calls, precision, group, held, given, made))
+        if self.repeat and calls and len(self.kernels) % BASELINE_EVERY == 0:
+            self.add_baseline()
+
+    def add_baseline(self) -> None:
+        one = partial(unary, kind="LOGISTIC", shape=(1,))
+        for name, copies in ((EMPTY, 1), (WIDE, MOST_COPIES)):
+            self.add(one, name=f"{name}_{len(self.kernels)}", copies=copies)
 
 
 def write_kernels(path: Path, small: bool = False, repeat: bool = False) -> tuple[Kernel, ...]:
@@ -138,14 +160,14 @@ def write_kernels(path: Path, small: bool = False, repeat: bool = False) -> tupl
     model.version, model.description = 3, b"edgeslm kernels"
     model.subgraphs, model.operatorCodes, model.signatureDefs = [], [], []
     grid = _Grid(model, repeat)
-    grid.add(partial(unary, kind="LOGISTIC", shape=(1,)), name=EMPTY)
-    grid.add(partial(unary, kind="LOGISTIC", shape=(1,)), name=WIDE, copies=MOST_COPIES)
+    grid.add_baseline()
     grid.add(partial(chained, count=MOST_COPIES), name=CHAIN)
     for precision, group in QUICK if small else PRECISIONS:
         _add_weighted(grid, precision, group, small)
     if not small:
         _add_arithmetic(grid)
         _add_movement(grid)
+    grid.add_baseline()
     model.buffers = [schema().BufferT() for _ in grid.constants.arrays]
     write_tflite_streamed(model, grid.constants.arrays, path)
     return tuple(grid.kernels)
@@ -157,15 +179,19 @@ def _copies(call: KernelCall) -> int:
     return max(1, min(MOST_COPIES, WORTH_TIMING // work))
 
 
-def _share_inputs(graph: LoweringGraph, inputs: Sequence[int], write: Callable[[], tuple[list[int], int]]) -> int:
-    """Emit a copy that reads the first one's inputs, as they are in the cache then. Its result, which is to be the
-    run's: XNNPACK leaves out what nobody reads."""
+def _write_copy(graph: LoweringGraph, inputs: Sequence[int], write: Callable[[], tuple[list[int], int]]) -> int:
+    """Emit a copy that reads these inputs. Its result, which is to be read by another copy or to be the run's: XNNPACK
+    leaves out what nobody reads."""
     before = len(graph.subgraph.operators)
     own, result = write()
-    shared = dict(zip(own, inputs, strict=True))
+    given = dict(zip(own, inputs, strict=True))
     for operator in graph.subgraph.operators[before:]:
-        operator.inputs = np.array([shared.get(int(tensor), int(tensor)) for tensor in operator.inputs], np.int32)
+        operator.inputs = np.array([given.get(int(tensor), int(tensor)) for tensor in operator.inputs], np.int32)
     return result
+
+
+def _is_alike(graph: LoweringGraph, one: int, other: int) -> bool:
+    return (graph.shape(one), graph.dtype(one)) == (graph.shape(other), graph.dtype(other))
 
 
 def _add_weighted(grid: _Grid, precision: Precision, group: int | None, small: bool) -> None:
@@ -180,6 +206,9 @@ def _add_weighted(grid: _Grid, precision: Precision, group: int | None, small: b
                         group,
                         held=is_held,
                     )
+                if precision == "int8" and not small:
+                    static = partial(static_linear, rows=rows, inner=inner, columns=columns)
+                    grid.add(static, precision, group, held=is_held)
     if precision in ("fp32", "int8") or group == 32:
         for tables, is_held in ((TABLES, False), (HELD_TABLES, True)):
             for rows, width in tables[:FEW] if small else tables:
@@ -207,7 +236,8 @@ def _add_arithmetic(grid: _Grid) -> None:
             for kind, axis in (("MEAN", -1), ("SUM", -1), ("SUM", 0)):
                 grid.add(partial(reduced, kind=kind, shape=shape, axis=axis), held=held)
             grid.add(partial(mean_squared, shape=shape), held=held)
-            grid.add(partial(dequantized, shape=shape), held=held)
+            for changed in (dequantized, quantized):
+                grid.add(partial(changed, shape=shape), held=held)
         for sizes in products:
             for adjoint in (False, True):
                 grid.add(partial(product, shape=sizes, adjoint=adjoint), held=held)

@@ -30,6 +30,29 @@ def linear(
     return [x], graph.emit("FULLY_CONNECTED", inputs, y, "FullyConnected", keepNumDims=True)
 
 
+def static_linear(graph: LoweringGraph, number: int, rows: int, inner: int, columns: int) -> tuple[list[int], int]:
+    """Integers from end to end: int8 in, int32 biases, int8 out."""
+    x, y = _quantized(graph, "x", (rows, inner)), _quantized(graph, "y", (rows, columns))
+    weights = matrix(graph, columns, inner, "int8", None, number)
+    bias = graph.add_content("bias", (columns,), np.int32, np.ones(columns, np.int32))
+    described = graph.subgraph.tensors[bias].quantization = schema().QuantizationParametersT()
+    described.scale, described.zeroPoint = np.full(columns, 0.01, np.float32), np.zeros(columns, np.int64)
+    return [x], graph.emit("FULLY_CONNECTED", [x, weights, bias], y, "FullyConnected", keepNumDims=True)
+
+
+def quantized(graph: LoweringGraph, number: int, shape: Shape) -> tuple[list[int], int]:
+    x = graph.add_tensor("x", shape)
+    return [x], graph.emit("QUANTIZE", [x], _quantized(graph, "y", shape), "Quantize")
+
+
+def _quantized(graph: LoweringGraph, name: str, shape: Shape) -> int:
+    """An int8 tensor whose numbers are codes, with a scale of 1."""
+    tensor = graph.add_tensor(name, shape, np.int8)
+    described = graph.subgraph.tensors[tensor].quantization = schema().QuantizationParametersT()
+    described.scale, described.zeroPoint = np.ones(1, np.float32), np.zeros(1, np.int64)
+    return tensor
+
+
 def lookup(
     graph: LoweringGraph, number: int, rows: int, width: int, precision: Precision, group: int | None
 ) -> tuple[list[int], int]:
@@ -98,10 +121,7 @@ def mean_squared(graph: LoweringGraph, number: int, shape: Shape) -> tuple[list[
 
 
 def dequantized(graph: LoweringGraph, number: int, shape: Shape) -> tuple[list[int], int]:
-    x = graph.add_tensor("x", shape, np.int8)
-    described = graph.subgraph.tensors[x]
-    described.quantization = schema().QuantizationParametersT()
-    described.quantization.scale, described.quantization.zeroPoint = np.ones(1, np.float32), np.zeros(1, np.int64)
+    x = _quantized(graph, "x", shape)
     return [x], graph.emit("DEQUANTIZE", [x], graph.add_tensor("y", shape), "Dequantize")
 
 
