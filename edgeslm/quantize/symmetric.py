@@ -19,7 +19,7 @@ LEAST = {8: -127, 4: -8}
 """int4 has one more step below zero than above, so that blocks whose outermost weight is negative have finer steps."""
 SHARES = np.linspace(1.0, 0.7, 16, dtype=np.float32)
 """Shares of a block's largest weight that the search tries as its range: cutting it off makes the steps finer."""
-DAMPING = 0.1  # of the feedback's factor
+DAMPING = 0.02  # of the feedback's factor
 AT_ONCE = 1 << 18  # weights times shares that are searched together: more of them leave the processor's cache
 
 
