@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeslm.errors import CheckpointError
+from edgeslm.export.finite_layers import finite_layers
 from edgeslm.export.text_batches import MADE, Batch
 from edgeslm.export.weight_places import is_linear
 from edgeslm.quantize.layer_inputs import EXAMPLES_EACH, MOST_EXAMPLES, LayerInputs
@@ -100,26 +100,14 @@ class WatchedLayers:
 
             return hook
 
-        def finite(name: str) -> Any:
-            def hook(_: nn.Module, given: Any, result: Any) -> None:
-                if isinstance(result, torch.Tensor) and not bool(torch.isfinite(result).all()):
-                    raise CheckpointError(
-                        f"layer {name} gives NaN or infinite values for calibration text",
-                        "its weights are finite: a norm of a constant, a division by zero or an overflow; look at the "
-                        "layers before it",
-                    )
-
-            return hook
-
         for name, module in self._model.named_modules():
             if isinstance(module, torch.nn.Embedding):
                 hooks.append(module.register_forward_pre_hook(table(name)))
             elif is_linear(module):
                 hooks.append(module.register_forward_pre_hook(linear(name)))
-            if not list(module.children()):
-                hooks.append(module.register_forward_hook(finite(name)))
         try:
-            yield
+            with finite_layers(self._model, "calibration text"):
+                yield
         finally:
             for hook in hooks:
                 hook.remove()
