@@ -165,7 +165,7 @@ def test_a_microcontrollers_plan_is_foretold_and_then_counted_on_its_emulated_bo
     assert figures["size"]["measured"] == figures["size"]["predicted"] == answer.json["model_bytes"]
     too_few = edgeslm("build", *flags, "--max-instructions", "100k", "-o", tmp_path)
     assert too_few.status == 4
-    assert "instructions ≤ 0.10 M   binds: at least" in too_few.stderr
+    assert "instructions ≤ 100,000   binds: at least" in too_few.stderr
     nothing = edgeslm("build", "--target", "mps2-an385", "--model", bert, "--max-instructions", "9M", "-o", tmp_path)
     assert nothing.status == 2
     assert "profiles of microcontrollers are of Cortex-M4, -M7 and -M55" in nothing.stderr
@@ -181,4 +181,4 @@ def test_the_bytes_of_an_ir_are_foretold(edgeslm: Edgeslm, bert: Path, tmp_path:
     assert size["measured"] == pytest.approx(size["predicted"], rel=0.02)
     refused = edgeslm("build", *flags, "--max-latency", "5ms")
     assert refused.status == 2
-    assert "profiles know --backend tflite, and nothing of openvino's kernels" in refused.stderr
+    assert "profiles know --backend tflite" in refused.stderr
