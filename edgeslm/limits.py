@@ -106,12 +106,16 @@ def amount(metric: str, value: float) -> str:
     return f"{value:.6g}"
 
 
+UNITS = {"MB": 1e6, "kB": 1e3, "M": 1e6}
+"""What `amount` divides by."""
+
+
 def amount_with_error(metric: str, value: float, plus_minus: float | None, held_out: int | None = None) -> str:
-    """A prediction of latency or instructions, the error in the value's unit: "21.4 ms ± 1.2 (12 held-out shapes)"."""
+    """A prediction, the error in the unit of the value: "21.4 ms ± 1.2 (12 held-out shapes)"."""
     text = amount(metric, value)
     if plus_minus is None:
         return text
     number, _, unit = text.partition(" ")
     places = len(number.partition(".")[2])
     shapes = "" if held_out is None else f" ({held_out} held-out shapes)"
-    return f"{text} ± {plus_minus / (1e6 if unit == 'M' else 1.0):,.{places}f}{shapes}"
+    return f"{text} ± {plus_minus / UNITS.get(unit, 1.0):,.{places}f}{shapes}"

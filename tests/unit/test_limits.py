@@ -64,6 +64,8 @@ def test_other_letters_are_understood_and_still_refused(text: str, meant: str) -
         (("instructions", 223.09e6, 0.553e6, 134), "223.09 M ± 0.55 (134 held-out shapes)"),
         (("instructions", 442_900.0, 3_100.0, 62), "442,900 ± 3,100 (62 held-out shapes)"),
         (("size", 12_800_000.0, None, None), "12.800 MB"),
+        (("ram", 100_435_000.0, 2_226_628.59, None), "100.435 MB ± 2.227"),
+        (("ram", 800_500.0, 12_300.0, None), "800.50 kB ± 12.30"),
     ],
 )
 def test_an_error_has_the_unit_of_its_value(given: tuple[str, float, float | None, int | None], wanted: str) -> None:
