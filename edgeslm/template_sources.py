@@ -22,6 +22,12 @@ TEXT_KERNELS = re.compile(
 NET_KERNELS = re.compile(r".*_s8\.[cS]|(dsp_|mve_)(linear|matmul)_.*\.S|(copy|gather|operands|powers)\.c")
 
 
+def belongs_to_kernels(room: str, name: str) -> bool:
+    """Whether the image that measures a model's kernels is made of the room's file: it has kernels, and no model."""
+    others = TEXT_FILES.get(room, frozenset()) | NET_FILES.get(room, frozenset())
+    return room not in TEXT_ROOMS and name not in others and belongs(room, name, is_net=False)
+
+
 def belongs(room: str, name: str, *, is_net: bool) -> bool:
     """Whether an image of that kind is made of the room's file."""
     if room == "kernels":

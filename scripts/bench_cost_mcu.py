@@ -14,30 +14,29 @@ from edgeslm.backends.cortexm import packing
 from edgeslm.backends.cortexm.packing import CacheFormat, Layout
 from edgeslm.cost.kernels import SHORT, KernelCall
 from edgeslm.cost.points import KernelPoint, Points
+from edgeslm.probe.board_grid import (
+    ACCUMULATE,
+    ATTENTION,
+    BIAS,
+    CACHES,
+    HELD_ATTENTION,
+    HELD_MATRICES,
+    HELD_POOLED,
+    HELD_VECTORS,
+    MATRICES,
+    MEAN,
+    POOLED,
+    UNARY,
+    VECTORS,
+)
 from tests.firmware.kernel_programs import BOARDS, Case, bits, build_timed_board, run_board
 
 CORES = {"cortex-m4": "m4", "cortex-m7": "m7", "cortex-m55": "m55"}
 REPEATS = 20
-# rows of the matrix, columns
-MATRICES = ((64, 64), (32, 64), (172, 64), (64, 172), (512, 64), (96, 96), (48, 128), (128, 48), (24, 256), (160, 32),
-            (80, 160), (32, 384), (16, 64))  # fmt: skip
-HELD_MATRICES = ((128, 128), (64, 192), (40, 80), (256, 64), (96, 64))
-VECTORS, HELD_VECTORS = (32, 64, 172, 256, 512), (96, 128, 384)
-# heads, heads of keys, dimension, positions
-ATTENTION = ((8, 4, 8, 1), (8, 4, 8, 17), (8, 4, 8, 64), (4, 4, 16, 33), (4, 2, 32, 8), (6, 6, 16, 48))
-HELD_ATTENTION = ((8, 4, 8, 40), (4, 4, 16, 20), (4, 2, 32, 30))
-POOLED, HELD_POOLED = ((1, 64), (32, 64), (16, 96), (64, 32)), ((24, 80), (48, 64))
-# tokens, numbers of each
-MEAN = 0
-UNARY = ("softmax", "silu", "gelu_tanh", "gelu_erf", "tanh", "relu")
-CACHES = {"": CacheFormat.FLOAT32, " float16": CacheFormat.FLOAT16, " int8": CacheFormat.INT8}
-"""What a kernel's name has behind it, by how keys and values are kept."""
 
 Measured = tuple[KernelCall, Precision, int | None, bool, Case, Case]
 """The last case is what the one before does, too, and which is taken off."""
 NOTHING = Case("nothing", [], [bytes(4)], REPEATS)
-BIAS, ACCUMULATE = 1, 2
-"""Of a product: the kernels' EDGESLM_BIAS and EDGESLM_ACCUMULATE."""
 
 
 def measure(core: str) -> Points:

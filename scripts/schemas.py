@@ -15,7 +15,7 @@ from edgeslm.deploy import DeployAnswer
 from edgeslm.flash.run import Flashed
 from edgeslm.probe.compare import CompareAnswer
 from edgeslm.probe.report import ProbeAnswer, ProbeReport
-from edgeslm.probe.target_profile import ProfileTargetAnswer
+from edgeslm.probe.target_profile import KernelFirmwareAnswer, ProfileTargetAnswer
 from edgeslm.search.report import SearchReport
 from edgeslm.sweep.run import SweepReport
 
@@ -33,6 +33,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "probe-several": ProbeAnswer,
     "compare": CompareAnswer,
     "profile-target": ProfileTargetAnswer,
+    "profile-target-firmware": KernelFirmwareAnswer,
     "search": SearchReport,
     "sweep": SweepReport,
     "doctor": answers.DoctorAnswer,

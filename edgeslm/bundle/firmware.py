@@ -138,17 +138,7 @@ def _manifest(
         if tokenizer
         else None,
         generation=generation_part(checkpoint, compiled),
-        firmware=FirmwarePart(
-            elf=f"{FOLDER}/firmware.elf",
-            binary=f"{FOLDER}/firmware.bin",
-            hex=f"{FOLDER}/firmware.hex",
-            compiler=f"arm-none-eabi-gcc {built.compiler}",
-            flash=dict(built.flash),
-            ram=dict(built.ram),
-            stack_bytes=built.stack_bytes,
-            digest=built.digest,
-            uf2=f"{FOLDER}/{UF2_IMAGE}" if UF2_IMAGE in built.images else None,
-        ),
+        firmware=firmware_part(built),
         labels=checkpoint.labels,
         multi_label=checkpoint.multi_label,
         fidelity=fidelity_part(fidelity),
@@ -162,6 +152,21 @@ def _manifest(
         tools=({} if compiled.is_net else tool_versions("export")) | tool_versions(plan.backend),
         host_cpu=host_cpu_features(),
         files={name: file_part(content) for name, content in sorted(members.items())},
+    )
+
+
+def firmware_part(built: Built) -> FirmwarePart:
+    """What a manifest says of an image."""
+    return FirmwarePart(
+        elf=f"{FOLDER}/firmware.elf",
+        binary=f"{FOLDER}/firmware.bin",
+        hex=f"{FOLDER}/firmware.hex",
+        compiler=f"arm-none-eabi-gcc {built.compiler}",
+        flash=dict(built.flash),
+        ram=dict(built.ram),
+        stack_bytes=built.stack_bytes,
+        digest=built.digest,
+        uf2=f"{FOLDER}/{UF2_IMAGE}" if UF2_IMAGE in built.images else None,
     )
 
 

@@ -1,16 +1,26 @@
-"""A bundle of single kernels: not a model, but what a device is asked to measure for a cost model of it."""
+"""Bundles of single kernels: no model, but what a device or a board is asked to measure for a cost model of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from edgeslm import __version__
 from edgeslm.artifacts import Bundle
+from edgeslm.bundle.firmware import FOLDER, Built, firmware_part
 from edgeslm.bundle.linux import DEVICE
-from edgeslm.bundle.manifest import LINUX_VERSION, FidelityPart, Manifest, ModelPart, ParentsPart, TensorPart
+from edgeslm.bundle.manifest import (
+    FIRMWARE_VERSION,
+    LINUX_VERSION,
+    FidelityPart,
+    FirmwarePart,
+    Manifest,
+    ModelPart,
+    ParentsPart,
+    TensorPart,
+)
 from edgeslm.bundle.requirements import read_requirements
 from edgeslm.bundle.store import file_part, store_bundle
 from edgeslm.bundle.wheels import fetch_wheels
@@ -19,6 +29,8 @@ from edgeslm.target import Target
 
 MODEL, DESCRIPTION = "model/kernels.tflite", "model/kernels.json"
 RUNTIME: Final = "ai-edge-litert"
+NAME: Final = "kernels"
+"""Of these bundles, of their architecture, and of what they are "quantized" to."""
 
 
 def write_kernel_bundle(
@@ -32,14 +44,40 @@ def write_kernel_bundle(
     if vendor_wheels:
         wheels = fetch_wheels(requirements, "requirements.txt", target.cpu.arch)
         members |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
-    digest = file_digest(file)
+    manifest = _manifest(target, RUNTIME, "tflite", MODEL, file_digest(file), members)
+    return store_bundle(out, manifest, members, force=True)
+
+
+def write_board_kernels(built: Built, target: Target, out: Path) -> Bundle:
+    """Write the image that measures kernels to `out`, for `edgeslm flash`. Raises StorageError."""
+    members: dict[str, bytes | Path] = {f"{FOLDER}/{name}": built.root / name for name in built.images}
+    part = firmware_part(built)
+    digest = file_digest(built.root / "firmware.bin")
+    manifest = _manifest(target, "firmware", "cortexm", part.elf, digest, members, part)
+    return store_bundle(out, manifest, members, force=True)
+
+
+def is_of_kernels(manifest: Manifest) -> bool:
+    """Whether a bundle holds no model, but kernels to be measured."""
+    return (manifest.architecture, manifest.scheme) == (NAME, NAME)
+
+
+def _manifest(
+    target: Target,
+    runtime: Literal["ai-edge-litert", "firmware"],
+    backend: str,
+    opened: str,
+    digest: str,
+    members: Mapping[str, bytes | Path],
+    firmware: FirmwarePart | None = None,
+) -> Manifest:
     number = TensorPart(name="x", dtype="float32", shape=(1,))
     model = ModelPart(
-        runtime=RUNTIME,
-        files=(MODEL,),
+        runtime=runtime,
+        files=(opened,),
         digest=digest,
         pad_id=0,
-        scheme="kernels",
+        scheme=NAME,
         lengths=(),
         signatures={},
         inputs=(number,),
@@ -48,18 +86,20 @@ def write_kernel_bundle(
     unscored = FidelityPart(
         texts="", samples=0, passed=True, cosine_min=None, max_abs_error=None, outputs=(), gates=(), worst_tensors=()
     )
-    manifest = Manifest(
-        schema_version=LINUX_VERSION,
+    described: dict[str, Any] = {"firmware": firmware} if firmware else {}
+    return Manifest(
+        schema_version=FIRMWARE_VERSION if firmware else LINUX_VERSION,
         edgeslm=__version__,
-        name="kernels",
+        name=NAME,
         task="tensors",
-        architecture="kernels",
+        architecture=NAME,
         target=target,
-        backend="tflite",
-        scheme="kernels",
+        backend=backend,
+        scheme=NAME,
         below_gate=False,
         model=model,
         tokenizer=None,
+        **described,
         labels=(),
         multi_label=False,
         fidelity=unscored,
@@ -68,4 +108,3 @@ def write_kernel_bundle(
         host_cpu=(),
         files={name: file_part(content) for name, content in sorted(members.items())},
     )
-    return store_bundle(out, manifest, members, force=True)

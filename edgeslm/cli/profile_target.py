@@ -13,6 +13,7 @@ from edgeslm.cli.ssh_options import login_options, make_login
 
 if TYPE_CHECKING:
     from edgeslm.cost.profile import TargetProfile
+    from edgeslm.target import Target
 
 
 @click.command("profile-target")
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
     default="local",
     show_default=True,
     metavar="WAY",
-    help="local (this machine), ssh://[user@]host[:port], adb[:SERIAL], or qemu (an emulated core: instructions "
-    "instead of times).",
+    help="local (this machine), ssh://[user@]host[:port], adb[:SERIAL], serial:PORT[:BAUD] (a microcontroller that "
+    "runs what --firmware wrote), or qemu (an emulated core: instructions instead of times).",
+)
+@click.option(
+    "--firmware",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="F",
+    help="Of a microcontroller: write the firmware that measures its kernels to F, for edgeslm flash, and end.",
 )
 @click.option(
     "-o",
@@ -58,11 +65,19 @@ if TYPE_CHECKING:
 @login_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")  # fmt: skip
 def profile_target(
-    target_name: str, via: str, output: Path | None, rounds: int, threads: int, as_json: bool, **flags: Any
+    target_name: str,
+    via: str,
+    firmware: Path | None,
+    output: Path | None,
+    rounds: int,
+    threads: int,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Measure single kernels on a device, and write a profile of it.
 
-    Give the file to later commands with --target-profile: what they say of cost then comes from this device.
+    Give the file to later commands with --target-profile: what they say of cost then comes from this device. Of a
+    microcontroller, --firmware writes what its board has to run first.
     """
     from edgeslm.probe.kept import reject_missing_folder
     from edgeslm.probe.kernel_run import KernelRequest
@@ -71,6 +86,9 @@ def profile_target(
     from edgeslm.target import load_target
 
     target = load_target(target_name)
+    if firmware is not None:
+        _write_firmware(target, firmware, via, as_json=as_json)
+        return
     path = output or default_path(target)
     reject_missing_folder(path)
     request = KernelRequest(
@@ -94,6 +112,23 @@ def profile_target(
     note(f"profile: {path}   (--target-profile {path})")
 
 
+def _write_firmware(target: Target, path: Path, via: str, *, as_json: bool) -> None:
+    """The firmware that measures kernels, and what to do with it."""
+    from edgeslm.errors import ConfigError
+    from edgeslm.probe.board_kernels import write_kernel_firmware
+    from edgeslm.probe.kept import reject_missing_folder
+    from edgeslm.probe.target_profile import firmware_answer
+
+    if via != "local":
+        raise ConfigError(f"--firmware writes a file, and measures nothing: --via {via} is for later")
+    reject_missing_folder(path)
+    with _announce("build the firmware"):
+        written = write_kernel_firmware(target, path)
+    if as_json:
+        print_json(firmware_answer(written, target))
+    note(f"firmware: {path}   (edgeslm flash {path}; then profile-target --target {target.name} --via serial:PORT)")
+
+
 def _announce(title: str) -> contextlib.AbstractContextManager[None]:
     return announce_stage(title, False)
 
@@ -102,16 +137,19 @@ def _print(profile: TargetProfile) -> None:
     """A row for each way a matrix is stored: what a layer of 384 by 384 costs, and how far the law was off."""
     from edgeslm.cost.kernels import KernelCall
 
-    shapes = (KernelCall("gemv", 1, 384, 384), KernelCall("gemm", 64, 384, 384))
-    stored = dict.fromkeys((law.precision, law.group) for law in profile.kernel if law.kind == "gemv")
+    shapes = [KernelCall("gemv", 1, 384, 384), KernelCall("gemm", 64, 384, 384)]
+    known_kinds = {law.kind for law in profile.kernel}
+    shapes = [shape for shape in shapes if shape.kind in known_kinds]  # a microcontroller takes row by row
+    stored = dict.fromkeys((law.backend, law.precision, law.group) for law in profile.kernel if law.kind == "gemv")
     rows = []
-    for precision, group in stored:
-        laws = [profile.find("tflite", shape.kind, precision, group) for shape in shapes]
+    for backend, precision, group in stored:
+        laws = [profile.find(backend, shape.kind, precision, group) for shape in shapes]
         known = [law for law in laws if law is not None]
         costs = [f"{law.law.cost(shape):,.4g}" for law, shape in zip(known, shapes, strict=False)]
         spread = max(law.spread for law in known)
         held_out = sum(law.held_out for law in known)
         rows.append([f"{precision}{f'-g{group}' if group else ''}", *costs, f"± {spread:.1%} ({held_out} shapes)"])
-    print_table(["384 × 384", f"a row, {profile.unit}", f"64 rows, {profile.unit}", "held out"], rows, right={1, 2})
+    columns = [f"{'a row' if shape.rows == 1 else f'{shape.rows} rows'}, {profile.unit}" for shape in shapes]
+    print_table(["384 × 384", *columns, "held out"], rows, right=set(range(1, len(columns) + 1)))
     for one in profile.slow:
         warn(printable(f"{one.precision}-g{one.group} is slower than {one.than} here: {one.why}"))

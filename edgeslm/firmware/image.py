@@ -17,7 +17,7 @@ from edgeslm.formats.image_digest import TOLD_BYTES, image_digest
 from edgeslm.formats.uf2 import write_uf2
 from edgeslm.target import Firmware, Target
 from edgeslm.template_folder import template_folder
-from edgeslm.template_sources import belongs
+from edgeslm.template_sources import belongs, belongs_to_kernels
 from edgeslm.toolchain import run_tool
 
 STACK_BYTES = 2048
@@ -151,11 +151,16 @@ def include_folders(firmware: Firmware, model: Path) -> Iterable[Path]:
 def image_sources(firmware: Firmware, model: Path) -> dict[str, list[Path]]:
     """Room -> its sources; a room's objects lie together, and the map tells them apart by it. What a board's boot2 is
     made of is none of them: it is a program of its own."""
-    templates, net = template_folder(), is_net(model)
+    templates, net, kernels = template_folder(), is_net(model), is_of_kernels(model)
     rooms = {room: templates / room for room in ROOMS}
     rooms |= {"board": board_folder(firmware), "model": model}
     found = {
-        room: sorted(one for kind in ("*.c", "*.S") for one in folder.glob(kind) if belongs(room, one.name, is_net=net))
+        room: sorted(
+            one
+            for kind in ("*.c", "*.S")
+            for one in folder.glob(kind)
+            if (belongs_to_kernels(room, one.name) if kernels else belongs(room, one.name, is_net=net))
+        )
         for room, folder in rooms.items()
     }
     found["board"] = [path for path in found["board"] if path.name != boot2.SOURCE]
@@ -165,6 +170,11 @@ def image_sources(firmware: Firmware, model: Path) -> dict[str, list[Path]]:
 def is_net(model: Path) -> bool:
     """Whether the generated model in the folder is a net's."""
     return "#define EDGESLM_MODEL_NET" in (model / "model_config.h").read_text()
+
+
+def is_of_kernels(model: Path) -> bool:
+    """Whether what lies in the folder is no model, but the program that measures single kernels."""
+    return "#define EDGESLM_MODEL_KERNELS" in (model / "model_config.h").read_text()
 
 
 def _link(compiler: Compiler, target: Target, objects: Sequence[str], out: Path) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgeslm.bundle.kernels import is_of_kernels
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.errors import UnfitDeviceError, UnsupportedError
 from edgeslm.firmware.board import INTERRUPT, Board
@@ -24,18 +25,25 @@ def is_way_to_a_board(via: str) -> bool:
 
 
 @contextlib.contextmanager
-def open_board(bundle: Path, manifest: Manifest, via: str) -> Iterator[Board]:
+def open_board(bundle: Path, manifest: Manifest, via: str, *, of_kernels: bool = False) -> Iterator[Board]:
     """The board of this firmware bundle, greeted and found to run it. `via`: "qemu", or "serial:PORT[:BAUD]".
 
-    An emulated board is gone after the block; one on a port goes on, with nothing left to answer.
+    An emulated board is gone after the block; one on a port goes on, with nothing left to answer. `of_kernels`: who
+    asks speaks with the firmware that measures kernels, which is no model's.
 
-    Raises UnsupportedError for a bundle that is no firmware, MissingToolError without QEMU, UnfitDeviceError where the
-    board runs something else, ProbeTimeoutError where it stays silent, and what `opened_port` raises.
+    Raises UnsupportedError for a bundle that is no firmware, or holds kernels where a model is asked for,
+    MissingToolError without QEMU, UnfitDeviceError where the board runs something else, ProbeTimeoutError where it
+    stays silent, and what `opened_port` raises.
     """
     if manifest.firmware is None:
         raise UnsupportedError(
             f"--via {via} is for firmware; this bundle was built for {manifest.target.title}",
             "leave out --via: it runs on this machine",
+        )
+    if is_of_kernels(manifest) and not of_kernels:
+        raise UnsupportedError(
+            f"{bundle} holds single kernels to be measured, and no model",
+            f"edgeslm profile-target --target {manifest.target.name} --via {via} measures them",
         )
     if via == "qemu":
         name = f"the emulated {manifest.target.name}"

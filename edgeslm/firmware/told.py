@@ -134,6 +134,7 @@ def error_of(frame: Frame, name: str) -> DeviceError | ConfigError:
         )
     what = {
         20: f"has no byte {second} of its input or output {first}",
+        22: f"has no kernel {first}, or no room for its {second} buffers",
         21: f"refuses step {first} of its net ({second})",
         16: f"does not know the request {chr(first)!r}",
         17: f"has a context of {second}, not {first}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edgeslm.errors import DeviceError
 from edgeslm.probe.measured import InstructionsPart, LatencyPart, instructions_part, latency_part
 from edgeslm.probe.settings import Event
 
@@ -46,6 +47,14 @@ class Counts:
         """So many things a second."""
         ms = self.ms(count)
         return things * 1e3 / ms if ms else None
+
+
+def uncounted() -> DeviceError:
+    """Of an emulator that somebody else started, and which does not let its clock count instructions."""
+    return DeviceError(
+        "the emulated board counts the same work differently each time: its clock is this machine's",
+        "start QEMU with -icount shift=0, or let --via qemu do it",
+    )
 
 
 def counts_of(board: Event, end: Event | None) -> Counts:

@@ -232,11 +232,9 @@ def _measure_there(
 
 def _refuse_what_cannot_work(request: KernelRequest) -> None:
     target, via = request.target, request.via
-    if target.is_firmware or via.startswith(SERIAL):
+    if via.startswith(SERIAL):
         raise UnsupportedError(
-            f"a microcontroller's kernels are a part of its firmware, which a serial port cannot exchange: "
-            f"{target.name} is not measured kernel by kernel",
-            "its profile holds exact instruction counts; edgeslm probe --via serial:PORT measures cycles of a bundle",
+            f"--via {via} is for microcontrollers; {target.name} is none", "local, qemu, adb, or ssh://user@host:port"
         )
     if via == "qemu":
         if target.cpu.arch != "aarch64":

@@ -7,10 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from edgeslm.artifacts import Bundle
 from edgeslm.cache import explain_full_disk
 from edgeslm.cost.points import Points
 from edgeslm.cost.profile import RunLaw, TargetProfile, dump_profile, find_profile, fit_profile
+from edgeslm.errors import ConfigError, UnsupportedError
+from edgeslm.firmware.open_board import is_way_to_a_board
+from edgeslm.firmware.qemu import find_machine, is_emulated
+from edgeslm.firmware.serial_line import parse_port
 from edgeslm.formats.archive import replacing
+from edgeslm.probe.board_kernels import measure_board_kernels, require_profiled
 from edgeslm.probe.kernel_run import Announce, KernelRequest, measure_kernels
 from edgeslm.target import Target
 from edgeslm.versions import tool_versions
@@ -36,19 +42,58 @@ class ProfileTargetAnswer(BaseModel):
     slow: tuple[str, ...]
 
 
+class KernelFirmwareAnswer(BaseModel):
+    """`edgeslm profile-target --firmware F --json`: a bundle for `edgeslm flash`. `digest`: the bundle's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    target: str
+    digest: str
+    bytes: int
+
+
+def firmware_answer(written: Bundle, target: Target) -> KernelFirmwareAnswer:
+    return KernelFirmwareAnswer(file=str(written.path), target=target.name, digest=written.digest, bytes=written.bytes)
+
+
 def profile_target(request: KernelRequest, announce: Announce) -> tuple[TargetProfile, Points]:
     """Measure and fit. Raises DeviceError and its kin, ProfileError where nothing took any time."""
-    points = measure_kernels(request, announce)
-    runtime = tool_versions("tflite").get("ai-edge-litert", "")
-    date = datetime.now(UTC).date().isoformat()
-    source = f"edgeslm profile-target --via {request.via.partition('://')[0]}, {date}, ai-edge-litert {runtime}"
     target = request.target
+    if target.is_firmware:
+        _refuse_what_no_board_takes(request)
+        points, tool = measure_board_kernels(target, request.via, request.rounds, announce)
+    else:
+        points = measure_kernels(request, announce)
+        tool = f"ai-edge-litert {tool_versions('tflite').get('ai-edge-litert', '')}"
+    date = datetime.now(UTC).date().isoformat()
+    source = f"edgeslm profile-target --via {request.via.partition(':')[0]}, {date}, {tool}"
     return fit_profile(points, target.name, source, request.threads, run_laws(target, points)), points
+
+
+def _refuse_what_no_board_takes(request: KernelRequest) -> None:
+    """Raises UnsupportedError and ConfigError before anything is built."""
+    target = request.target
+    require_profiled(target)
+    if not is_way_to_a_board(request.via):
+        emulated = ", or --via qemu" if is_emulated(target) else ""
+        raise UnsupportedError(
+            f"{target.name} is a microcontroller: --via {request.via} does not lead to it",
+            f"flash what --firmware FILE writes, then --via serial:/dev/ttyACM0{emulated}",
+        )
+    if request.via == "qemu":
+        find_machine(target)
+    else:
+        parse_port(request.via)
+    if request.threads > 1 or request.vendor_wheels or request.rootfs is not None:
+        raise ConfigError("--threads, --vendor-wheels and --rootfs are for targets that run Linux")
 
 
 def run_laws(target: Target, points: Points) -> tuple[RunLaw, ...]:
     """What a run takes beside its kernels: on a device a run with hardly anything in it; in instructions what is
     shipped for the core, as a profiler hides it."""
+    if target.is_firmware:  # the calls that its C is written from are all there is
+        return ()
     if points.unit == "ms":
         return tuple(RunLaw(backend="tflite", task=task, call=points.empty) for task in ("encoder", "decoder"))
     shipped = find_profile(target)

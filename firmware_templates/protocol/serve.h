@@ -30,6 +30,11 @@
  *   X  –                                            x  step, its ticks. Once for each step
  *                                                   d  as above
  *   V  output, its first byte, how many             v  output, first byte; bytes
+ *   With single kernels (../measure/serve_kernels.c) there are none of these but H, and:
+ *   K  kernel, runs, most ticks, 9 arguments, count of buffers; of each what is in it (0 weights in flash, 1 any bytes,
+ *      2 numbers) and its bytes
+ *                                                   d  runs, ticks of all, ticks of the fastest, bytes of stack used.
+ *                                                      Fewer runs than asked for where they have taken most ticks
  *   Q  –                                            the emulator exits; a board starts again
  *
  * e: code, two words that belong to it (see the enumeration). Byte 3 (Ctrl-C) while it is answered ends P or E. A host
@@ -49,7 +54,8 @@ enum {
   EDGESLM_ERROR_STEP = 18,    /* the model refused a token: position, token */
   EDGESLM_ERROR_FAULT = 19,   /* the core faulted: its fault status, where */
   EDGESLM_ERROR_PORT = 20,    /* no such bytes of an input or output: which, first byte */
-  EDGESLM_ERROR_NET = 21      /* a step of a net says no: which, EDGESLM_NET_… */
+  EDGESLM_ERROR_NET = 21,     /* a step of a net says no: which, EDGESLM_NET_… */
+  EDGESLM_ERROR_KERNEL = 22   /* no such kernel, or no room for its buffers: which, how many */
 };
 
 /* Answer until the UART ends (the host build's alone) or Q comes. */

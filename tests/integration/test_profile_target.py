@@ -61,8 +61,7 @@ def test_kernels_counted_here_are_those_that_are_recorded() -> None:
 @pytest.mark.parametrize(
     ("target", "via", "said", "status"),
     [
-        ("mps2-an386", "qemu", "is not measured kernel by kernel", 3),
-        ("nucleo-f446re", "serial:/dev/ttyACM0", "a serial port cannot exchange", 3),
+        ("rpi4", "serial:/dev/ttyACM0", "is for microcontrollers; rpi4 is none", 3),
         ("linux-x86_64", "qemu", "--via qemu emulates arm64 boards", 3),
         ("rpi4", "telnet://pi", "is no way to a device", 2),
     ],

@@ -19,13 +19,14 @@ from pathlib import Path
 
 from edgeslm.bundle.manifest import Manifest
 from edgeslm.device.probe.inputs import tensor_inputs
-from edgeslm.errors import DeviceError, ProbeTimeoutError
+from edgeslm.errors import ProbeTimeoutError
 from edgeslm.firmware.board import Board
 from edgeslm.firmware.net_board import BoardNet, Ran
 from edgeslm.firmware.open_board import open_board
 from edgeslm.firmware.qemu import instructions
 from edgeslm.firmware.told import Done, Position
 from edgeslm.formats.archive import open_archive
+from edgeslm.probe.firmware_counts import uncounted
 from edgeslm.probe.settings import OnEvent, ProbeSettings
 
 STEPS = "model/model_steps.json"
@@ -84,10 +85,7 @@ class _Measuring:
         """Raises DeviceError where an emulator that somebody else started does not let its clock count instructions."""
         first, second = (self._once() for _ in range(2))
         if first != second:
-            raise DeviceError(
-                "the emulated board counts the same work differently each time: its clock is this machine's",
-                "start QEMU with -icount shift=0, or let --via qemu do it",
-            )
+            raise uncounted()
 
     def _once(self) -> object:
         if self._steps:
