@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Literal
 
 from edgeslm import __version__
 from edgeslm.artifacts import Bundle
@@ -14,29 +14,38 @@ from edgeslm.bundle.manifest import LINUX_VERSION, FidelityPart, Manifest, Model
 from edgeslm.bundle.requirements import read_requirements
 from edgeslm.bundle.store import file_part, store_bundle
 from edgeslm.bundle.wheels import fetch_wheels
-from edgeslm.digest import file_digest
+from edgeslm.digest import file_digest, json_digest
 from edgeslm.target import Target
 
-MODEL, DESCRIPTION = "model/kernels.tflite", "model/kernels.json"
-RUNTIME: Final = "ai-edge-litert"
+FOLDER, DESCRIPTION = "model", "model/kernels.json"
+RUNTIMES: dict[str, Literal["ai-edge-litert", "openvino"]] = {"tflite": "ai-edge-litert", "openvino": "openvino"}
 
 
 def write_kernel_bundle(
-    file: Path, kernels: Sequence[dict[str, Any]], target: Target, out: Path, *, vendor_wheels: bool
+    files: Sequence[Path],
+    backend: Literal["tflite", "openvino"],
+    kernels: Sequence[dict[str, Any]],
+    target: Target,
+    out: Path,
+    *,
+    vendor_wheels: bool,
 ) -> Bundle:
-    """Write it to `out`. `kernels`: of each signature of `file`, its name, inputs and outputs."""
-    requirements = read_requirements(RUNTIME, target.cpu.arch, chat=False)
-    members: dict[str, bytes | Path] = {MODEL: file, DESCRIPTION: json.dumps(list(kernels)).encode()}
+    """Write it to `out`. `kernels`: of each, its name, inputs and outputs, and which of `files` it lies in where it has
+    files of its own."""
+    runtime = RUNTIMES[backend]
+    requirements = read_requirements(runtime, target.cpu.arch, chat=False)
+    model_files = {f"{FOLDER}/{file.name}": file for file in files}
+    members: dict[str, bytes | Path] = {**model_files, DESCRIPTION: json.dumps(list(kernels)).encode()}
     members |= {f"edgeslm_device/{path.relative_to(DEVICE)}": path for path in DEVICE.rglob("*.py")}
     members["requirements.txt"] = requirements
     if vendor_wheels:
         wheels = fetch_wheels(requirements, "requirements.txt", target.cpu.arch)
         members |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
-    digest = file_digest(file)
+    digest = json_digest([file_digest(file) for file in files])
     number = TensorPart(name="x", dtype="float32", shape=(1,))
     model = ModelPart(
-        runtime=RUNTIME,
-        files=(MODEL,),
+        runtime=runtime,
+        files=tuple(model_files),
         digest=digest,
         pad_id=0,
         scheme="kernels",
@@ -55,7 +64,7 @@ def write_kernel_bundle(
         task="tensors",
         architecture="kernels",
         target=target,
-        backend="tflite",
+        backend=backend,
         scheme="kernels",
         below_gate=False,
         model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     metavar="WAY",
     help="local (this machine), ssh://[user@]host[:port], adb[:SERIAL], or qemu (an emulated core: instructions "
     "instead of times).",
+)
+@click.option(
+    "--backend",
+    "backends",
+    type=click.Choice(["tflite", "openvino"]),
+    multiple=True,
+    default=("tflite",),
+    show_default=True,
+    help="Whose kernels; may be given twice. OpenVINO's are timed on x86-64 alone.",
 )
 @click.option(
     "-o",
@@ -58,7 +67,14 @@ if TYPE_CHECKING:
 @login_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")  # fmt: skip
 def profile_target(
-    target_name: str, via: str, output: Path | None, rounds: int, threads: int, as_json: bool, **flags: Any
+    target_name: str,
+    via: str,
+    backends: tuple[Literal["tflite", "openvino"], ...],
+    output: Path | None,
+    rounds: int,
+    threads: int,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Measure single kernels on a device, and write a profile of it.
 
@@ -83,9 +99,9 @@ def profile_target(
         login=make_login(flags),
         remote_dir=flags["remote_dir"],
     )
-    profile, points = measure(request, _announce)
+    profile, measured = measure(request, _announce, tuple(dict.fromkeys(backends)))
     write_profile(profile, path)
-    if points.throttled:
+    if any(points.throttled for points in measured):
         warn("the device slowed itself down while it was measured: cool it and measure again")
     if as_json:
         print_json(answer(profile, target, path))
@@ -103,15 +119,18 @@ def _print(profile: TargetProfile) -> None:
     from edgeslm.cost.kernels import KernelCall
 
     shapes = (KernelCall("gemv", 1, 384, 384), KernelCall("gemm", 64, 384, 384))
-    stored = dict.fromkeys((law.precision, law.group) for law in profile.kernel if law.kind == "gemv")
+    stored = dict.fromkeys((law.backend, law.precision, law.group) for law in profile.kernel if law.kind == "gemv")
     rows = []
-    for precision, group in stored:
-        laws = [profile.find("tflite", shape.kind, precision, group) for shape in shapes]
+    for backend, precision, group in stored:
+        laws = [profile.find(backend, shape.kind, precision, group) for shape in shapes]
         known = [law for law in laws if law is not None]
         costs = [f"{law.law.cost(shape):,.4g}" for law, shape in zip(known, shapes, strict=False)]
         spread = max(law.spread for law in known)
         held_out = sum(law.held_out for law in known)
-        rows.append([f"{precision}{f'-g{group}' if group else ''}", *costs, f"± {spread:.1%} ({held_out} shapes)"])
+        rows.append(
+            [f"{backend} {precision}{f'-g{group}' if group else ''}", *costs, f"± {spread:.1%} ({held_out} shapes)"]
+        )
     print_table(["384 × 384", f"a row, {profile.unit}", f"64 rows, {profile.unit}", "held out"], rows, right={1, 2})
     for one in profile.slow:
-        warn(printable(f"{one.precision}-g{one.group} is slower than {one.than} here: {one.why}"))
+        stored_as = f"{one.precision}{f'-g{one.group}' if one.group else ''}"
+        warn(printable(f"{stored_as} with {one.backend} is slower than {one.than} here: {one.why}"))

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgeslm.backends.tflite.kernel_file import CHAIN, EMPTY, MOST_COPIES, WIDE, Kernel, write_kernels
+from edgeslm.backends.tflite.kernel_file import write_kernels
 from edgeslm.bundle.inspect import inspect_bundle
-from edgeslm.bundle.kernels import write_kernel_bundle
+from edgeslm.bundle.kernels import FOLDER, write_kernel_bundle
+from edgeslm.cost.kernels import CHAIN, EMPTY, MOST_COPIES, WIDE, Kernel
 from edgeslm.cost.points import KernelPoint, Points
-from edgeslm.errors import ConfigError, DeviceError, UnsupportedError
+from edgeslm.errors import ConfigError, DeviceError, MissingExtraError, UnsupportedError
 from edgeslm.probe.clock_reads import CONCATENATION, instructions_by_operator
 from edgeslm.probe.settings import Event, OnEvent, ProbeSettings
 from edgeslm.target import Target
@@ -37,7 +38,7 @@ QUIET = 0.2
 
 @dataclass(frozen=True)
 class KernelRequest:
-    """`small`: a few shapes, for a look at whether it works."""
+    """`small`: a few shapes, for a look at whether it works. Points are of one `backend`."""
 
     target: Target
     via: str
@@ -48,6 +49,7 @@ class KernelRequest:
     vendor_wheels: bool = False
     login: Login | None = None
     remote_dir: str | None = None
+    backend: Literal["tflite", "openvino"] = "tflite"
 
 
 def measure_kernels(request: KernelRequest, announce: Announce) -> Points:
@@ -57,24 +59,41 @@ def measure_kernels(request: KernelRequest, announce: Announce) -> Points:
     events: list[Event] = []
     with tempfile.TemporaryDirectory(prefix="edgeslm-kernels-") as folder:
         with announce("write the kernels"):
-            file = Path(folder) / "kernels.tflite"
-            kernels = write_kernels(file, request.small, repeat=request.via != "qemu")
+            files, kernels = _write(request, Path(folder))
             described = [
                 {
                     "signature": one.signature,
                     "inputs": one.inputs,
                     "outputs": one.outputs,
                     "weight_bytes": one.weight_bytes,
+                    "files": [f"{FOLDER}/{name}" for name in one.files],
                 }
                 for one in kernels
             ]
-            out = Path(folder) / "kernels.edgeslm"
-            bundle = write_kernel_bundle(file, described, request.target, out, vendor_wheels=request.vendor_wheels).path
+            out, vendor_wheels = Path(folder) / "kernels.edgeslm", request.vendor_wheels
+            bundle = write_kernel_bundle(
+                files, request.backend, described, request.target, out, vendor_wheels=vendor_wheels
+            ).path
         _measure(request, bundle, announce, events.append)
-    return read_points(kernels, events, request.target)
+    return read_points(kernels, events, request.target, request.backend)
 
 
-def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Target) -> Points:
+def _write(request: KernelRequest, folder: Path) -> tuple[list[Path], tuple[Kernel, ...]]:
+    if request.backend == "openvino":
+        from edgeslm.backends.openvino.kernel_file import write_kernels as write_irs
+
+        kernels = write_irs(folder, request.small)
+        return [folder / name for one in kernels for name in one.files], kernels
+    file = folder / "kernels.tflite"
+    return [file], write_kernels(file, request.small, repeat=request.via != "qemu")
+
+
+def read_points(
+    kernels: Sequence[Kernel],
+    events: Sequence[Event],
+    target: Target,
+    backend: Literal["tflite", "openvino"] = "tflite",
+) -> Points:
     """The points that the events tell. Raises DeviceError where kernels are missing, or the device is another one."""
     told = {event["signature"]: event for event in events if event["section"] == "kernel"}
     start, device = (_section(events, name) for name in ("start", "device"))
@@ -104,6 +123,7 @@ def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Targ
         empty=empty,
         operator=operator,
         points=tuple(_points(kernels, costs)),
+        backend=backend,
     )
 
 
@@ -238,6 +258,8 @@ def _refuse_what_cannot_work(request: KernelRequest) -> None:
             f"{target.name} is not measured kernel by kernel",
             "its profile holds exact instruction counts; edgeslm probe --via serial:PORT measures cycles of a bundle",
         )
+    if request.backend == "openvino":
+        _refuse_without_openvino(target, via)
     if via == "qemu":
         if target.cpu.arch != "aarch64":
             raise UnsupportedError(
@@ -248,6 +270,20 @@ def _refuse_what_cannot_work(request: KernelRequest) -> None:
         raise ConfigError("--rootfs goes with --via qemu")
     if via not in ("local", "qemu") and not via.startswith(SSH) and not _is_adb(via):
         raise ConfigError(f"--via {via} is no way to a device", "local, qemu, adb, adb:SERIAL, or ssh://user@host:port")
+
+
+def _refuse_without_openvino(target: Target, via: str) -> None:
+    """OpenVINO's kernels are timed alone: its counters tell no instructions, and which operators it joins is asked of
+    this machine's own plugin."""
+    from edgeslm.backends.openvino import missing
+
+    if missing() is not None:
+        raise MissingExtraError("openvino", "openvino", "writing OpenVINO's kernels")
+    if target.cpu.arch != "x86_64" or via == "qemu" or _is_adb(via):
+        raise UnsupportedError(
+            f"kernels of OpenVINO are timed on x86-64 alone, and {target.name} is {target.cpu.arch}",
+            "--backend tflite is measured there",
+        )
 
 
 def _is_adb(via: str) -> bool:

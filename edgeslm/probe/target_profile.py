@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from edgeslm.cache import explain_full_disk
 from edgeslm.cost.points import Points
-from edgeslm.cost.profile import RunLaw, TargetProfile, dump_profile, find_profile, fit_profile
+from edgeslm.cost.predict import Task
+from edgeslm.cost.profile import RunLaw, TargetProfile, dump_profile, find_profile, fit_profile, join_profiles
 from edgeslm.formats.archive import replacing
 from edgeslm.probe.kernel_run import Announce, KernelRequest, measure_kernels
 from edgeslm.target import Target
@@ -36,21 +41,32 @@ class ProfileTargetAnswer(BaseModel):
     slow: tuple[str, ...]
 
 
-def profile_target(request: KernelRequest, announce: Announce) -> tuple[TargetProfile, Points]:
-    """Measure and fit. Raises DeviceError and its kin, ProfileError where nothing took any time."""
-    points = measure_kernels(request, announce)
-    runtime = tool_versions("tflite").get("ai-edge-litert", "")
+RUNTIMES = {"tflite": "ai-edge-litert", "openvino": "openvino"}
+
+
+def profile_target(
+    request: KernelRequest, announce: Announce, backends: Sequence[Literal["tflite", "openvino"]] = ("tflite",)
+) -> tuple[TargetProfile, list[Points]]:
+    """Measure each backend and fit. Raises DeviceError and its kin, ProfileError where nothing took any time."""
+    measured = [measure_kernels(dataclasses.replace(request, backend=backend), announce) for backend in backends]
+    return functools.reduce(join_profiles, [_fitted(request, points) for points in measured]), measured
+
+
+def _fitted(request: KernelRequest, points: Points) -> TargetProfile:
+    runtime = RUNTIMES[points.backend]
+    version = tool_versions(points.backend).get(runtime, "")
     date = datetime.now(UTC).date().isoformat()
-    source = f"edgeslm profile-target --via {request.via.partition('://')[0]}, {date}, ai-edge-litert {runtime}"
+    source = f"edgeslm profile-target --via {request.via.partition('://')[0]}, {date}, {runtime} {version}"
     target = request.target
-    return fit_profile(points, target.name, source, request.threads, run_laws(target, points)), points
+    return fit_profile(points, target.name, source, request.threads, run_laws(target, points))
 
 
 def run_laws(target: Target, points: Points) -> tuple[RunLaw, ...]:
     """What a run takes beside its kernels: on a device a run with hardly anything in it; in instructions what is
     shipped for the core, as a profiler hides it."""
     if points.unit == "ms":
-        return tuple(RunLaw(backend="tflite", task=task, call=points.empty) for task in ("encoder", "decoder"))
+        tasks: tuple[Task, ...] = ("encoder", "decoder") if points.backend == "tflite" else ("encoder",)
+        return tuple(RunLaw(backend=points.backend, task=task, call=points.empty) for task in tasks)
     shipped = find_profile(target)
     return shipped.run if shipped is not None and shipped.unit == points.unit else ()
 
