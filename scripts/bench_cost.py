@@ -2,7 +2,7 @@
 
 `scripts/bench cost` prints the figures from what is recorded in tests/golden/kernel_points. `--measure CORE` measures
 that core's kernels anew (about two minutes under QEMU; x86-64-v3 is this machine, which wants to be quiet), and writes
-the points and the profile that is shipped.
+the points and the profile that is shipped. With `--backend openvino` it measures OpenVINO's, on x86-64-v3 alone.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from edgeslm.cost.measured import INSTRUCTIONS, RESIDENT
 from edgeslm.cost.points import Points, dump_points, load_points
 from edgeslm.cost.predict import Task, predict
-from edgeslm.cost.profile import RunLaw, Slow, TargetProfile, dump_profile, fit_profile, shipped_profiles
+from edgeslm.cost.profile import RunLaw, Slow, TargetProfile, dump_profile, fit_profile, join_profiles, shipped_profiles
 from edgeslm.target import CORES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,7 @@ class Run:
     operators: int
     measured: float
     fitted: bool
+    backend: str = "tflite"
 
 
 def main() -> int:
@@ -56,24 +59,30 @@ def main() -> int:
         "--model", nargs=3, metavar=("BUNDLE", "CORE", "COST"), help="what a probe measured of a whole model, to record"
     )
     parser.add_argument("--fit", action="store_true", help="what is around kernels is fitted to that model")
+    parser.add_argument("--backend", choices=["tflite", "openvino"], default="tflite", help="whose kernels to measure")
     asked = parser.parse_args()
     if asked.model:
         bundle, core, cost = asked.model
         add_run(Path(bundle), core, float(cost), fitted=asked.fit)
     for core in asked.measure:
-        points = _measure(core)
-        (POINTS / f"{core}.json").write_text(dump_points(points))
+        points = _measure(core, asked.backend)
+        points_of(core, points.backend).write_text(dump_points(points))
     for core in (*TARGETS, *MICROCONTROLLERS):
-        path = POINTS / f"{core}.json"
-        if path.exists():
-            profile = shipped(load_points(path.read_text()), recorded_runs())
+        known = [points_of(core, backend) for backend in ("tflite", "openvino")]
+        parts = [shipped(load_points(path.read_text()), recorded_runs()) for path in known if path.exists()]
+        if parts:
+            profile = functools.reduce(join_profiles, parts)
             (PROFILES / f"{profile.name}.toml").write_text(dump_profile(profile))
             print_profile(profile)
     print_runs(recorded_runs())
     return 0
 
 
-def _measure(core: str) -> Points:
+def points_of(core: str, backend: str) -> Path:
+    return POINTS / (f"{core}.json" if backend == "tflite" else f"{core}-{backend}.json")
+
+
+def _measure(core: str, backend: Literal["tflite", "openvino"]) -> Points:
     if core in MICROCONTROLLERS:
         from scripts.bench_cost_mcu import measure
 
@@ -82,7 +91,7 @@ def _measure(core: str) -> Points:
     from edgeslm.target import load_target
 
     via = "local" if core == "x86-64-v3" else "qemu"
-    request = KernelRequest(load_target(TARGETS[core]), via)
+    request = KernelRequest(load_target(TARGETS[core]), via, backend=backend)
     return measure_kernels(request, lambda title: contextlib.nullcontext())
 
 
@@ -92,8 +101,10 @@ def shipped(points: Points, runs: Sequence[Run]) -> TargetProfile:
     if points.core in MICROCONTROLLERS:
         return fit_profile(points, name, "scripts/bench cost, arm-none-eabi-gcc 12.2, qemu-system-arm 7.2")
     emulator = "qemu-aarch64 7.2, " if points.emulated else ""
-    source = f"scripts/bench cost, {emulator}ai-edge-litert 2.3.0"
-    profile = fit_profile(points, name, source, run=list(run_laws(points, runs)))
+    runtime = "openvino 2026.4.1" if points.backend == "openvino" else "ai-edge-litert 2.3.0"
+    profile = fit_profile(points, name, f"scripts/bench cost, {emulator}{runtime}", run=list(run_laws(points, runs)))
+    if points.backend == "openvino":
+        return profile
     return profile.model_copy(update={"slow": (*profile.slow, *expanded(points.core))})
 
 
@@ -121,12 +132,13 @@ def expanded(core: str) -> Iterator[Slow]:
 
 def run_laws(points: Points, runs: Sequence[Run]) -> Iterator[RunLaw]:
     """Around the runtime: a constant and a number for each operator, through the runs that are fitted."""
-    tasks: tuple[Task, ...] = ("encoder", "decoder")
+    tasks: tuple[Task, ...] = ("encoder", "decoder") if points.backend == "tflite" else ("encoder",)
+    runs = [one for one in runs if one.backend == points.backend]
     for task in tasks:
         if points.unit == "ms":  # what starts an operator is a part of its cost
             here = [one for one in runs if (one.core, one.task) == (points.core, task) and one.fitted]
             call = max([points.empty, *(one.measured - one.kernels for one in here)])
-            yield RunLaw(backend="tflite", task=task, call=round(call, 5))
+            yield RunLaw(backend=points.backend, task=task, call=round(call, 5))
             continue
         # Python and the runtime's own loop are the same code on all cores.
         same = [one for one in runs if one.task == task and one.fitted and one.core not in NAMES]
@@ -153,7 +165,7 @@ def print_runs(runs: Sequence[Run]) -> None:
     print("whole models: predicted, measured")
     profiles = {profile.core: profile for profile in shipped_profiles()}
     for one in runs:
-        law = next(law for law in profiles[one.core].run if law.task == one.task)
+        law = next(law for law in profiles[one.core].run if (law.backend, law.task) == (one.backend, one.task))
         predicted = one.kernels + law.call + law.operator * one.operators
         form = ".3f" if profiles[one.core].unit == "ms" else ",.0f"
         held = "" if one.fitted else "  held out"
@@ -165,14 +177,14 @@ def add_run(bundle: Path, core: str, measured: float, *, fitted: bool) -> None:
     """A line of runs.json: what the recorded points foretell of a bundle's kernels, and what a probe measured."""
     from scripts.cost_models import read_built
 
-    built, profile = (
-        read_built(bundle),
-        fit_profile(load_points((POINTS / f"{core}.json").read_text()), "points", "recorded"),
-    )
-    found = predict(profile.model_copy(update={"run": ()}), "tflite", built.calls, built.choices, built.task)
+    built = read_built(bundle)
+    points = load_points(points_of(core, built.backend).read_text())
+    profile = fit_profile(points, "points", "recorded")
+    found = predict(profile.model_copy(update={"run": ()}), built.backend, built.calls, built.choices, built.task)
     title = f"{bundle.stem}, {built.tokens} tokens"
-    run = Run(core, title, built.task, round(found.value, 5), len(built.calls), measured, fitted)
-    kept = [one for one in recorded_runs() if (one.core, one.model) != (run.core, run.model)]
+    run = Run(core, title, built.task, round(found.value, 5), len(built.calls), measured, fitted, built.backend)
+    same = (run.core, run.model, run.backend)
+    kept = [one for one in recorded_runs() if (one.core, one.model, one.backend) != same]
     lines = ",\n".join(json.dumps(dataclasses.asdict(one)) for one in [*kept, run])
     RUNS.write_text(f"[\n{lines}\n]\n")
 

@@ -24,27 +24,37 @@ from edgeslm.bundle.manifest import (
 from edgeslm.bundle.requirements import read_requirements
 from edgeslm.bundle.store import file_part, store_bundle
 from edgeslm.bundle.wheels import fetch_wheels
-from edgeslm.digest import file_digest
+from edgeslm.digest import file_digest, json_digest
 from edgeslm.target import Target
 
-MODEL, DESCRIPTION = "model/kernels.tflite", "model/kernels.json"
-RUNTIME: Final = "ai-edge-litert"
+MODEL_FOLDER, DESCRIPTION = "model", "model/kernels.json"
+RUNTIMES: dict[str, Literal["ai-edge-litert", "openvino"]] = {"tflite": "ai-edge-litert", "openvino": "openvino"}
 NAME: Final = "kernels"
 """Of these bundles, of their architecture, and of what they are "quantized" to."""
 
 
 def write_kernel_bundle(
-    file: Path, kernels: Sequence[dict[str, Any]], target: Target, out: Path, *, vendor_wheels: bool
+    files: Sequence[Path],
+    backend: Literal["tflite", "openvino"],
+    kernels: Sequence[dict[str, Any]],
+    target: Target,
+    out: Path,
+    *,
+    vendor_wheels: bool,
 ) -> Bundle:
-    """Write it to `out`. `kernels`: of each signature of `file`, its name, inputs and outputs."""
-    requirements = read_requirements(RUNTIME, target.cpu.arch, chat=False)
-    members: dict[str, bytes | Path] = {MODEL: file, DESCRIPTION: json.dumps(list(kernels)).encode()}
+    """Write it to `out`. `kernels`: of each, its name, inputs and outputs, and which of `files` it lies in where it has
+    files of its own."""
+    runtime = RUNTIMES[backend]
+    requirements = read_requirements(runtime, target.cpu.arch, chat=False)
+    model_files = {f"{MODEL_FOLDER}/{file.name}": file for file in files}
+    members: dict[str, bytes | Path] = {**model_files, DESCRIPTION: json.dumps(list(kernels)).encode()}
     members |= {f"edgeslm_device/{path.relative_to(DEVICE)}": path for path in DEVICE.rglob("*.py")}
     members["requirements.txt"] = requirements
     if vendor_wheels:
         wheels = fetch_wheels(requirements, "requirements.txt", target.cpu.arch)
         members |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
-    manifest = _manifest(target, RUNTIME, "tflite", MODEL, file_digest(file), members)
+    digest = json_digest([file_digest(file) for file in files])
+    manifest = _manifest(target, runtime, backend, tuple(model_files), digest, members)
     return store_bundle(out, manifest, members, force=True)
 
 
@@ -53,7 +63,7 @@ def write_board_kernels(built: Built, target: Target, out: Path) -> Bundle:
     members: dict[str, bytes | Path] = {f"{FOLDER}/{name}": built.root / name for name in built.images}
     part = firmware_part(built)
     digest = file_digest(built.root / "firmware.bin")
-    manifest = _manifest(target, "firmware", "cortexm", part.elf, digest, members, part)
+    manifest = _manifest(target, "firmware", "cortexm", (part.elf,), digest, members, part)
     return store_bundle(out, manifest, members, force=True)
 
 
@@ -64,9 +74,9 @@ def is_of_kernels(manifest: Manifest) -> bool:
 
 def _manifest(
     target: Target,
-    runtime: Literal["ai-edge-litert", "firmware"],
+    runtime: Literal["ai-edge-litert", "openvino", "firmware"],
     backend: str,
-    opened: str,
+    opened: tuple[str, ...],
     digest: str,
     members: Mapping[str, bytes | Path],
     firmware: FirmwarePart | None = None,
@@ -74,7 +84,7 @@ def _manifest(
     number = TensorPart(name="x", dtype="float32", shape=(1,))
     model = ModelPart(
         runtime=runtime,
-        files=(opened,),
+        files=opened,
         digest=digest,
         pad_id=0,
         scheme=NAME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="F",
     help="Of a microcontroller: write the firmware that measures its kernels to F, for edgeslm flash, and end.",
+)
+@click.option(
+    "--backend",
+    "backends",
+    type=click.Choice(["tflite", "openvino"]),
+    multiple=True,
+    default=("tflite",),
+    show_default=True,
+    help="Whose kernels; may be given twice. OpenVINO's are timed on x86-64 alone.",
 )
 @click.option(
     "-o",
@@ -68,6 +77,7 @@ def profile_target(
     target_name: str,
     via: str,
     firmware: Path | None,
+    backends: tuple[Literal["tflite", "openvino"], ...],
     output: Path | None,
     rounds: int,
     threads: int,
@@ -101,9 +111,9 @@ def profile_target(
         login=make_login(flags),
         remote_dir=flags["remote_dir"],
     )
-    profile, points = measure(request, _announce)
+    profile, measured = measure(request, _announce, tuple(dict.fromkeys(backends)))
     write_profile(profile, path)
-    if points.throttled:
+    if any(points.throttled for points in measured):
         warn("the device slowed itself down while it was measured: cool it and measure again")
     if as_json:
         print_json(answer(profile, target, path))
@@ -148,8 +158,10 @@ def _print(profile: TargetProfile) -> None:
         costs = [f"{law.law.cost(shape):,.4g}" for law, shape in zip(known, shapes, strict=False)]
         spread = max(law.spread for law in known)
         held_out = sum(law.held_out for law in known)
-        rows.append([f"{precision}{f'-g{group}' if group else ''}", *costs, f"± {spread:.1%} ({held_out} shapes)"])
+        stored_as = f"{backend} {precision}{f'-g{group}' if group else ''}"
+        rows.append([stored_as, *costs, f"± {spread:.1%} ({held_out} shapes)"])
     columns = [f"{'a row' if shape.rows == 1 else f'{shape.rows} rows'}, {profile.unit}" for shape in shapes]
     print_table(["384 × 384", *columns, "held out"], rows, right=set(range(1, len(columns) + 1)))
     for one in profile.slow:
-        warn(printable(f"{one.precision}-g{one.group} is slower than {one.than} here: {one.why}"))
+        stored_as = f"{one.precision}{f'-g{one.group}' if one.group else ''}"
+        warn(printable(f"{stored_as} with {one.backend} is slower than {one.than} here: {one.why}"))

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeslm.cost.kernels import LINEAR, SHORT, STATIC, KernelCall
+from edgeslm.cost.kernels import ACTIVATED, LINEAR, SHORT, STATIC, KernelCall
 
 TERMS = ("call", "batch", "row", "row_in", "row_out", "tile", "depth", "block", "wide", "wide_depth", "pack")
 ROW_TILES = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -32,6 +32,8 @@ VECTOR_COLUMNS = (1, 2, 4, 8, 16, 32, 64)
 WIDE_ROWS = (0, 16)
 VECTOR = " vector"
 PRODUCT, OUTER, ATTENTION = "batch_matmul", " outer", "attention"
+SELF_ATTENTION = "self_attention"
+"""Both products and the softmax in one kernel: `batch` heads, `rows` queries of `inputs` numbers, `outputs` keys."""
 
 Floats = NDArray[np.float64]
 Tiles = tuple[int, int, int, int]
@@ -87,7 +89,7 @@ def fit_law(
     """
     if not points:
         raise ValueError("a law wants points")
-    kind = points[0][0].kind.removesuffix(STATIC)
+    kind = points[0][0].kind.removesuffix(STATIC).removesuffix(ACTIVATED)
     used = [TERMS.index(name) for name in _terms_of(kind, group)]
     wanted = np.array([cost for _, cost in points])
     seen = np.maximum(wanted + resolution, 1e-12)
@@ -146,7 +148,7 @@ def _terms_of(kind: str, group: int | None) -> tuple[str, ...]:
         # Reading the weights once is a part of a row's products, and beside several rows' it shows in times.
         wide: tuple[str, ...] = ("wide", "wide_depth", "pack") if kind == "gemm" else ()
         return ("call", *row, "row_in", "row_out", "tile", "depth", *block, *wide)
-    if kind.startswith(PRODUCT):
+    if kind.startswith((PRODUCT, SELF_ATTENTION)):
         return ("call", "batch", "row", "row_out", "tile", "depth", "pack")
     if kind.partition(" ")[0] == ATTENTION:  # `outputs` positions of `inputs` numbers, for a batch of heads
         return ("call", "batch", "row_out", "pack")
@@ -158,7 +160,7 @@ def _terms_of(kind: str, group: int | None) -> tuple[str, ...]:
 def _tiles_of(kind: str, points: int) -> list[Tiles]:
     if kind in ("gemv", SHORT) or (kind.startswith(PRODUCT) and kind.endswith(VECTOR)):
         return [(1, columns, depth, 0) for depth in (*DEPTH_TILES, *COLUMN_TILES[2:]) for columns in VECTOR_COLUMNS]
-    if kind == "gemm" or kind.startswith(PRODUCT):
+    if kind == "gemm" or kind.startswith((PRODUCT, SELF_ATTENTION)):
         wide_rows = WIDE_ROWS if kind == "gemm" and points > len(TERMS) else WIDE_ROWS[:1]
         plain = itertools.product(wide_rows, DEPTH_TILES, COLUMN_TILES, ROW_TILES)
         return [(rows, columns, depth, wide) for wide, depth, columns, rows in plain]

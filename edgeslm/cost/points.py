@@ -37,12 +37,14 @@ class Points:
     empty: float
     operator: float
     points: tuple[KernelPoint, ...]
+    backend: Literal["tflite", "openvino"] = "tflite"  # of a microcontroller they are our own
 
 
 def dump_points(points: Points) -> str:
     """JSON, a kernel a line: kind, precision, group, held out, then batch, rows, inputs, outputs, cost."""
     lines = [json.dumps(_row(point), separators=(",", ":")) for point in points.points]
     head = {"core": points.core, "unit": points.unit, "device": points.device}
+    head |= {} if points.backend == "tflite" else {"backend": points.backend}
     flags = {
         "emulated": points.emulated,
         "throttled": points.throttled,
@@ -63,6 +65,7 @@ def load_points(text: str) -> Points:
         empty=told["empty"],
         operator=told["operator"],
         points=tuple(_points(told["points"])),
+        backend=told.get("backend", "tflite"),
     )
 
 

@@ -195,9 +195,9 @@ def find_profile(target: Target, path: Path | None = None) -> TargetProfile | No
 
 
 def fit_profile(points: Points, name: str, source: str, threads: int = 1, run: Sequence[RunLaw] = ()) -> TargetProfile:
-    """Laws fitted to the points: of our own kernels on a microcontroller, else of the tflite backend's. Raises
+    """Laws fitted to the points: of our own kernels on a microcontroller, else of the points' backend. Raises
     ProfileError where none took any time."""
-    backend: Backend = "cortexm" if CORES[points.core].is_microcontroller else "tflite"
+    backend: Backend = "cortexm" if CORES[points.core].is_microcontroller else points.backend
     grouped: dict[tuple[str, Precision, int | None], list[KernelPoint]] = {}
     for point in points.points:
         grouped.setdefault((point.call.kind, point.precision, point.group), []).append(point)
@@ -222,15 +222,21 @@ def fit_profile(points: Points, name: str, source: str, threads: int = 1, run: S
         threads=threads,
         kernel=tuple(laws),
         run=tuple(run),
-        slow=tuple(_slow(laws)),
+        slow=tuple(_slow(laws, points.backend)),
     )
+
+
+def join_profiles(one: TargetProfile, other: TargetProfile) -> TargetProfile:
+    """The first with the laws of the other's backends as well, which were measured on the same device."""
+    joined = {name: (*getattr(one, name), *getattr(other, name)) for name in ("kernel", "run", "slow")}
+    return one.model_copy(update=joined | {"source": f"{one.source}; {other.source}"})
 
 
 def _pairs(points: Iterable[KernelPoint], *, held: bool) -> list[Any]:
     return [(point.call, point.cost) for point in points if point.held_out is held]
 
 
-def _slow(laws: Sequence[KernelLaw]) -> Iterable[Slow]:
+def _slow(laws: Sequence[KernelLaw], backend: Backend) -> Iterable[Slow]:
     """Ways to store a matrix whose products cost more than a finer one's: at the shape of a small model's layer."""
     known = {(law.kind, law.precision, law.group): law.law for law in laws if law.kind in WEIGHTED}
 
@@ -248,14 +254,14 @@ def _slow(laws: Sequence[KernelLaw]) -> Iterable[Slow]:
     for precision, group in dict.fromkeys((law.precision, law.group) for law in laws if law.precision == "int4"):
         if times := slower(precision, group, "int8"):
             why = f"blocks of {group} take {times:.2f} times what int8 takes ({AT})"
-            yield Slow(backend="tflite", precision=precision, group=group, than="int8", times=times, why=why)
+            yield Slow(backend=backend, precision=precision, group=group, than="int8", times=times, why=why)
     for coarse in ("fp16", "int8"):
         if times := slower(coarse, None, "fp32"):
             why = f"{coarse} takes {times:.2f} times what fp32 takes ({AT})"
-            yield Slow(backend="tflite", precision=coarse, than="fp32", times=times, why=why)
+            yield Slow(backend=backend, precision=coarse, than="fp32", times=times, why=why)
     if times := slower("int8", None, "int8", STATIC):
         why = f"static int8 takes {times:.2f} times what dynamic int8 takes ({AT})"
-        yield Slow(backend="tflite", precision="int8", than="int8", times=times, why=why, only="static activations")
+        yield Slow(backend=backend, precision="int8", than="int8", times=times, why=why, only="static activations")
 
 
 def dump_profile(profile: TargetProfile) -> str:

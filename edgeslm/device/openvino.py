@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,28 @@ class OpenVinoEngine:
     def close(self) -> None:
         self._request = None
         self._weights = None
+
+
+def openvino_runner(
+    names: list[str], files: Files, threads: int, inputs: Mapping[str, NDArray[Any]]
+) -> Callable[[], object]:
+    """Runs the graph in these files again and again with the same inputs. Raises BundleError, DeviceError."""
+    compiled, weights = compile_graph({"files": names}, files, threads, {})
+    request: Any = compiled.create_infer_request()
+
+    def run() -> object:
+        if threads == 1:  # the calling thread's: waking another one takes longer than a small kernel, and never the same
+            request.infer(share_inputs=True, share_outputs=True)
+        else:
+            request.start_async(share_inputs=True)
+            request.wait()
+        return weights  # which has to live as long as the request
+
+    try:
+        request.infer(dict(inputs))  # which the request keeps a copy of
+    except (RuntimeError, ValueError) as error:
+        raise DeviceError(f"OpenVINO failed: {first_line(error)}") from None
+    return run
 
 
 def compile_graph(

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgeslm.backends.tflite.kernel_file import CHAIN, EMPTY, MOST_COPIES, WIDE, Kernel, write_kernels
+from edgeslm.backends.tflite.kernel_file import write_kernels
 from edgeslm.bundle.inspect import inspect_bundle
-from edgeslm.bundle.kernels import write_kernel_bundle
+from edgeslm.bundle.kernels import MODEL_FOLDER, write_kernel_bundle
+from edgeslm.cost.kernels import CHAIN, EMPTY, MANY, MOST_COPIES, WIDE, Kernel
 from edgeslm.cost.points import KernelPoint, Points
-from edgeslm.errors import ConfigError, DeviceError, UnsupportedError
+from edgeslm.errors import ConfigError, DeviceError, MissingExtraError, UnsupportedError
 from edgeslm.probe.clock_reads import CONCATENATION, instructions_by_operator
 from edgeslm.probe.settings import Event, OnEvent, ProbeSettings
 from edgeslm.target import Target
@@ -37,7 +38,7 @@ QUIET = 0.2
 
 @dataclass(frozen=True)
 class KernelRequest:
-    """`small`: a few shapes, for a look at whether it works."""
+    """`small`: a few shapes, for a look at whether it works. Points are of one `backend`."""
 
     target: Target
     via: str
@@ -48,6 +49,7 @@ class KernelRequest:
     vendor_wheels: bool = False
     login: Login | None = None
     remote_dir: str | None = None
+    backend: Literal["tflite", "openvino"] = "tflite"
 
 
 def measure_kernels(request: KernelRequest, announce: Announce) -> Points:
@@ -57,24 +59,41 @@ def measure_kernels(request: KernelRequest, announce: Announce) -> Points:
     events: list[Event] = []
     with tempfile.TemporaryDirectory(prefix="edgeslm-kernels-") as folder:
         with announce("write the kernels"):
-            file = Path(folder) / "kernels.tflite"
-            kernels = write_kernels(file, request.small, repeat=request.via != "qemu")
+            files, kernels = _write(request, Path(folder))
             described = [
                 {
                     "signature": one.signature,
                     "inputs": one.inputs,
                     "outputs": one.outputs,
                     "weight_bytes": one.weight_bytes,
+                    "files": [f"{MODEL_FOLDER}/{name}" for name in one.files],
                 }
                 for one in kernels
             ]
-            out = Path(folder) / "kernels.edgeslm"
-            bundle = write_kernel_bundle(file, described, request.target, out, vendor_wheels=request.vendor_wheels).path
+            out, vendor_wheels = Path(folder) / "kernels.edgeslm", request.vendor_wheels
+            bundle = write_kernel_bundle(
+                files, request.backend, described, request.target, out, vendor_wheels=vendor_wheels
+            ).path
         _measure(request, bundle, announce, events.append)
-    return read_points(kernels, events, request.target)
+    return read_points(kernels, events, request.target, request.backend)
 
 
-def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Target) -> Points:
+def _write(request: KernelRequest, folder: Path) -> tuple[list[Path], tuple[Kernel, ...]]:
+    if request.backend == "openvino":
+        from edgeslm.backends.openvino.kernel_file import write_kernels as write_irs
+
+        kernels = write_irs(folder, request.small)
+        return [folder / name for one in kernels for name in one.files], kernels
+    file = folder / "kernels.tflite"
+    return [file], write_kernels(file, request.small, repeat=request.via != "qemu")
+
+
+def read_points(
+    kernels: Sequence[Kernel],
+    events: Sequence[Event],
+    target: Target,
+    backend: Literal["tflite", "openvino"] = "tflite",
+) -> Points:
     """The points that the events tell. Raises DeviceError where kernels are missing, or the device is another one."""
     told = {event["signature"]: event for event in events if event["section"] == "kernel"}
     start, device = (_section(events, name) for name in ("start", "device"))
@@ -104,6 +123,7 @@ def read_points(kernels: Sequence[Kernel], events: Sequence[Event], target: Targ
         empty=empty,
         operator=operator,
         points=tuple(_points(kernels, costs)),
+        backend=backend,
     )
 
 
@@ -141,29 +161,33 @@ def _milliseconds(kernels: Sequence[Kernel], told: dict[str, Any], operator: flo
     """The median of the fastest fifth, less what a run with as many tensors takes that computes hardly anything; an
     operator's own start is left in."""
     taken = {one.signature: _undisturbed(told[one.signature]["samples_ms"]) for one in kernels}
-    empty, tensor = _baselines(kernels, taken)
+    empty, result, given = _baselines(kernels, taken)
     costs = {}
     for number, kernel in enumerate(kernels):
-        tensors = len(kernel.inputs) + len(kernel.outputs) - 2
-        around = empty(number) - operator + tensor(number) * tensors
-        costs[kernel.signature] = max(taken[kernel.signature] - around, 0.0)
+        tensors = result(number) * (len(kernel.outputs) - 1) + given(number) * (len(kernel.inputs) - 1)
+        costs[kernel.signature] = max(taken[kernel.signature] - empty(number) + operator - tensors, 0.0)
     return costs
 
 
 Line = Callable[[float], float]
 
 
-def _baselines(kernels: Sequence[Kernel], taken: dict[str, float]) -> tuple[Line, Line]:
-    """What a run takes that computes hardly anything, and what each further tensor adds, by a kernel's place in the
-    file: the runtime looks tensors up among all that came before."""
-    places = {name: [n for n, one in enumerate(kernels) if one.signature.startswith(name)] for name in (EMPTY, WIDE)}
-    narrow, wide = ([taken[kernels[n].signature] for n in places[name]] for name in (EMPTY, WIDE))
-    each = [max(0.0, b - a) / (MOST_COPIES - 1) for a, b in zip(narrow, wide, strict=True)]
-    return _line(places[EMPTY], narrow), _line(places[WIDE], each)
+def _baselines(kernels: Sequence[Kernel], taken: dict[str, float]) -> tuple[Line, Line, Line]:
+    """What a run takes that computes hardly anything, and what each further result and each further input adds, by a
+    kernel's place in the file: LiteRT looks tensors up among all that came before."""
+    measured = {
+        name: [(n, taken[one.signature]) for n, one in enumerate(kernels) if one.signature.startswith(name)]
+        for name in (EMPTY, WIDE, MANY)
+    }
+    lines = [_line(measured[EMPTY])]
+    for name in (WIDE, MANY if measured[MANY] else WIDE):
+        pairs = zip(measured[EMPTY], measured[name], strict=True)
+        lines.append(_line([(n, max(0.0, ms - empty) / (MOST_COPIES - 1)) for (_, empty), (n, ms) in pairs]))
+    return lines[0], lines[1], lines[2]
 
 
-def _line(places: Sequence[int], values: Sequence[float]) -> Line:
-    slope, start = np.polyfit(places, values, 1)
+def _line(points: Sequence[tuple[int, float]]) -> Line:
+    slope, start = np.polyfit(*zip(*points, strict=True), 1)
     return lambda place: float(start + slope * place)
 
 
@@ -236,6 +260,8 @@ def _refuse_what_cannot_work(request: KernelRequest) -> None:
         raise UnsupportedError(
             f"--via {via} is for microcontrollers; {target.name} is none", "local, qemu, adb, or ssh://user@host:port"
         )
+    if request.backend == "openvino":
+        _refuse_without_openvino(target, via)
     if via == "qemu":
         if target.cpu.arch != "aarch64":
             raise UnsupportedError(
@@ -246,6 +272,20 @@ def _refuse_what_cannot_work(request: KernelRequest) -> None:
         raise ConfigError("--rootfs goes with --via qemu")
     if via not in ("local", "qemu") and not via.startswith(SSH) and not _is_adb(via):
         raise ConfigError(f"--via {via} is no way to a device", "local, qemu, adb, adb:SERIAL, or ssh://user@host:port")
+
+
+def _refuse_without_openvino(target: Target, via: str) -> None:
+    """OpenVINO's kernels are timed alone: its counters tell no instructions, and which operators it joins is asked of
+    this machine's own plugin."""
+    from edgeslm.backends.openvino import missing
+
+    if missing() is not None:
+        raise MissingExtraError("openvino", "openvino", "writing OpenVINO's kernels")
+    if target.cpu.arch != "x86_64" or via == "qemu" or _is_adb(via):
+        raise UnsupportedError(
+            f"kernels of OpenVINO are timed on x86-64 alone, and {target.name} is {target.cpu.arch}",
+            "--backend tflite is measured there",
+        )
 
 
 def _is_adb(via: str) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from edgeslm.artifacts import Bundle
 from edgeslm.cache import explain_full_disk
 from edgeslm.cost.points import Points
-from edgeslm.cost.profile import RunLaw, TargetProfile, dump_profile, find_profile, fit_profile
+from edgeslm.cost.predict import Task
+from edgeslm.cost.profile import RunLaw, TargetProfile, dump_profile, find_profile, fit_profile, join_profiles
 from edgeslm.errors import ConfigError, UnsupportedError
 from edgeslm.firmware.open_board import is_way_to_a_board
 from edgeslm.firmware.qemu import find_machine, is_emulated
@@ -57,18 +62,29 @@ def firmware_answer(written: Bundle, target: Target) -> KernelFirmwareAnswer:
     return KernelFirmwareAnswer(file=str(written.path), target=target.name, digest=written.digest, bytes=written.bytes)
 
 
-def profile_target(request: KernelRequest, announce: Announce) -> tuple[TargetProfile, Points]:
-    """Measure and fit. Raises DeviceError and its kin, ProfileError where nothing took any time."""
-    target = request.target
-    if target.is_firmware:
+RUNTIMES = {"tflite": "ai-edge-litert", "openvino": "openvino"}
+
+
+def profile_target(
+    request: KernelRequest, announce: Announce, backends: Sequence[Literal["tflite", "openvino"]] = ("tflite",)
+) -> tuple[TargetProfile, list[Points]]:
+    """Measure each backend and fit; a microcontroller has one. Raises DeviceError and its kin, ProfileError where
+    nothing took any time."""
+    if request.target.is_firmware:
         _refuse_what_no_board_takes(request)
-        points, tool = measure_board_kernels(target, request.via, request.rounds, announce)
-    else:
-        points = measure_kernels(request, announce)
-        tool = f"ai-edge-litert {tool_versions('tflite').get('ai-edge-litert', '')}"
+        points, tool = measure_board_kernels(request.target, request.via, request.rounds, announce)
+        return _fitted(request, points, tool), [points]
+    measured = [measure_kernels(dataclasses.replace(request, backend=backend), announce) for backend in backends]
+    tools = [f"{RUNTIMES[name]} {tool_versions(name).get(RUNTIMES[name], '')}" for name in backends]
+    fitted = [_fitted(request, points, tool) for points, tool in zip(measured, tools, strict=True)]
+    return functools.reduce(join_profiles, fitted), measured
+
+
+def _fitted(request: KernelRequest, points: Points, tool: str) -> TargetProfile:
     date = datetime.now(UTC).date().isoformat()
     source = f"edgeslm profile-target --via {request.via.partition(':')[0]}, {date}, {tool}"
-    return fit_profile(points, target.name, source, request.threads, run_laws(target, points)), points
+    target = request.target
+    return fit_profile(points, target.name, source, request.threads, run_laws(target, points))
 
 
 def _refuse_what_no_board_takes(request: KernelRequest) -> None:
@@ -95,7 +111,8 @@ def run_laws(target: Target, points: Points) -> tuple[RunLaw, ...]:
     if target.is_firmware:  # the calls that its C is written from are all there is
         return ()
     if points.unit == "ms":
-        return tuple(RunLaw(backend="tflite", task=task, call=points.empty) for task in ("encoder", "decoder"))
+        tasks: tuple[Task, ...] = ("encoder", "decoder") if points.backend == "tflite" else ("encoder",)
+        return tuple(RunLaw(backend=points.backend, task=task, call=points.empty) for task in tasks)
     shipped = find_profile(target)
     return shipped.run if shipped is not None and shipped.unit == points.unit else ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 
 from edgeslm.artifacts import Samples
 from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, language_signatures
@@ -43,7 +44,7 @@ def open_bounds(request: BuildRequest, announce: Announce) -> Bounds:
         raise UnsupportedError(
             f"{decision.checkpoint.name} came quantized: there is nothing to choose", "leave out the limits"
         )
-    profile = find_profile(decision.target, request.limits.profile)
+    profile = _usable(find_profile(decision.target, request.limits.profile), decision)
     reject_contradictions(request.limits, request.min_fidelity, decision.target, decision.plan.backend, profile)
     if profile is not None and not _knows_backend(profile, decision.plan.backend):
         profile = None
@@ -93,8 +94,8 @@ def _subject(cache: StageCache, decision: Decision, profile: TargetProfile | Non
         elif decided.backend == "openvino":
             from edgeslm.backends.openvino.model_shape import encoder_shape as openvino_shape
 
-            shape = openvino_shape(stages.lower(onnx))
             tokens = reference_length(onnx.lengths or (None,))
+            shape = openvino_shape(stages.lower(onnx), None if profile is None else tokens)
         elif decision.target.is_firmware:
             from edgeslm.stages.firmware_shape import RUN, text_shape
 
@@ -142,6 +143,16 @@ def _losses(cache: StageCache, decision: Decision, calibration: Samples | None) 
     )
     losses = together(found, worst=not language)
     return {name: complete(by_choice, allowed[name]) for name, by_choice in losses.items()}
+
+
+def _usable(profile: TargetProfile | None, decision: Decision) -> TargetProfile | None:
+    """Without OpenVINO's laws where its calls are not known: of a language model's step, of a plain module, and of
+    another kind of machine, whose plugin joins other operators."""
+    checkpoint = decision.checkpoint
+    known = checkpoint.decoder is None and checkpoint.tokenizer is not None
+    if profile is None or (known and decision.target.cpu.arch == platform.machine()):
+        return profile
+    return profile.model_copy(update={"kernel": tuple(one for one in profile.kernel if one.backend != "openvino")})
 
 
 def _knows_backend(profile: TargetProfile, backend: str) -> bool:

@@ -121,7 +121,7 @@ def test_silicon_has_milliseconds_by_its_own_clock(bundle: Path, monkeypatch: py
     )
     with served(fake.take) as port:
         asked = KernelRequest(load_target(TARGET), f"serial:{port.path}", rounds=3)
-        profile, points = target_profile.profile_target(asked, silent)
+        profile, (points,) = target_profile.profile_target(asked, silent)
     assert (profile.unit, profile.measured, profile.core) == ("ms", True, "cortex-m4")
     assert "84 MHz" in profile.device
     assert "--via serial, " in profile.source

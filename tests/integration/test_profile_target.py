@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeslm.backends.tflite.kernel_file import Kernel, write_kernels
+from edgeslm.backends.tflite.kernel_file import write_kernels
+from edgeslm.cost.kernels import Kernel
 from edgeslm.cost.points import load_points
 from edgeslm.cost.profile import find_profile
 from edgeslm.errors import DeviceError, EdgeslmError

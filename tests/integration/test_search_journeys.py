@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import tomllib
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from edgeslm.backends import openvino
+from edgeslm.cost.profile import dump_profile, fit_profile
 from tests.arm64.userland import problem
 from tests.conftest import Answer
+from tests.openvino_points import made_up_points
 
 Edgeslm = Callable[..., Answer]
 BOARD_TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
@@ -173,12 +176,27 @@ def test_a_microcontrollers_plan_is_foretold_and_then_counted_on_its_emulated_bo
 
 @pytest.mark.skipif(openvino.missing() is not None, reason=f"openvino: {openvino.missing()}")
 def test_the_bytes_of_an_ir_are_foretold(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
-    """Of a small model most of them are text; matrices that share a widened input take less of it than is foretold."""
-    flags = ("--target", "linux-x86_64", "--backend", "openvino", "--model", bert, "-o", tmp_path, "--json")
-    answer = edgeslm("build", *flags, "--max-size", "150kB", "--min-fidelity", "0.9")
+    """Of a small model most of them are text; matrices that share a widened input take less of it than is foretold.
+    Times are foretold where a profile was measured."""
+    flags = ("--target", "linux-x86_64", "--backend", "openvino", "--model", bert, "--json")
+    answer = edgeslm("build", *flags, "-o", tmp_path, "--max-size", "150kB", "--min-fidelity", "0.9")
     assert answer.status == 0, answer.stderr
     size = next(one for one in answer.json["figures"] if one["name"] == "size")
     assert size["measured"] == pytest.approx(size["predicted"], rel=0.02)
-    refused = edgeslm("build", *flags, "--max-latency", "5ms")
+    refused = edgeslm("build", *flags, "--max-latency", "5ms", "-o", tmp_path)
     assert refused.status == 2
     assert "profiles know --backend tflite" in refused.stderr
+    profile = tmp_path / "mine.toml"
+    profile.write_text(dump_profile(fit_profile(made_up_points(), "mine", "a test")))
+    known = (*flags, "--target-profile", profile, "--min-fidelity", "0.5")
+    floats = edgeslm("plan", *known, "--max-latency", "1s")
+    assert floats.status == 0, floats.stderr
+    slowest = edgeslm("plan", *known, "--max-latency", "1us")
+    assert slowest.status == 4
+    least = re.search(r"latency ≤ 0.001 ms +binds: at least ([\d.]+) ms", slowest.stderr)
+    assert least is not None, slowest.stderr
+    tight = edgeslm("plan", *known, "--max-latency", f"{1.1 * float(least[1])}ms")
+    assert tight.status == 0, tight.stderr
+    stored = {one["precision"] for one in tight.json["tensors"] if one["parameter"].endswith("dense.weight")}
+    assert {one["precision"] for one in floats.json["tensors"]} == {"fp32"}
+    assert "int8" in stored  # twice as fast as floats there

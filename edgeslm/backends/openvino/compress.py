@@ -128,7 +128,7 @@ def _rounded_rows(constant: openvino.Node, along_columns: bool, moments: Moments
     if along_columns:
         parts = [np.ascontiguousarray(array.T) for array in parts]
     codes, zero_points, scales = (ops.constant(array) for array in parts)
-    return _dequantized(constant.get_friendly_name(), codes, zero_points, scales, None)
+    return dequantized(constant.get_friendly_name(), codes, zero_points, scales, None)
 
 
 def _rounded_blocks(
@@ -138,12 +138,12 @@ def _rounded_blocks(
     from openvino import opset13 as ops
 
     rounded = round_blocks(weights, group) if moments is None else round_with_feedback(weights, moments, group)
-    codes, zero_points = _nibbles(rounded.codes), _nibbles(rounded.zero_points)
+    codes, zero_points = nibbles(rounded.codes), nibbles(rounded.zero_points)
     scales = ops.constant(rounded.scales)
-    return _dequantized(constant.get_friendly_name(), codes, zero_points, scales, weights.shape)
+    return dequantized(constant.get_friendly_name(), codes, zero_points, scales, weights.shape)
 
 
-def _dequantized(
+def dequantized(
     name: str,
     codes: openvino.Node,
     zero_points: openvino.Node,
@@ -161,7 +161,7 @@ def _dequantized(
     return ops.convert(source, "f32")
 
 
-def _nibbles(codes: NDArray[np.uint8]) -> openvino.Node:
+def nibbles(codes: NDArray[np.uint8]) -> openvino.Node:
     openvino = import_openvino()
     from openvino import opset13 as ops
 

@@ -27,17 +27,17 @@ def read_ir(root: Path) -> openvino.Model:
     return import_openvino().Core().read_model(root / FILES[0])
 
 
-def save_ir(model: openvino.Model, out: Path, options: Mapping[str, str]) -> None:
-    """Write model.xml and model.bin. `options` are settings of the runtime that travel inside the file."""
+def save_ir(model: openvino.Model, out: Path, options: Mapping[str, str], stem: str = "model") -> None:
+    """Write `stem`.xml and `stem`.bin. `options` are settings of the runtime that travel inside the file."""
     openvino = import_openvino()
     for section in ("conversion_parameters", "nncf"):  # paths, and settings that name this machine's packages
         if section in model.rt_info:
             del model.rt_info[section]
     for name, value in options.items():
         model.set_rt_info(value, ["runtime_options", name])
-    model.set_friendly_name("model")
+    model.set_friendly_name(stem)
     _rename_automatic(model)
-    openvino.save_model(model, out / FILES[0], compress_to_fp16=False)
+    openvino.save_model(model, out / f"{stem}.xml", compress_to_fp16=False)
 
 
 def _rename_automatic(model: openvino.Model) -> None:

@@ -10,6 +10,7 @@ import math
 
 from edgeslm.artifacts import LoweredModel
 from edgeslm.backends.openvino.ir import constants, read_ir
+from edgeslm.backends.openvino.kernel_calls import run_calls
 from edgeslm.cost.sizes import Layouts, ModelShape, StoredMatrix
 from edgeslm.quantize.choices import ENCODERS, Choice
 
@@ -22,8 +23,8 @@ SHAPE_BYTES = 16
 """Of the shape that blocks are put together to."""
 
 
-def encoder_shape(lowered: LoweredModel) -> ModelShape:
-    """Sizes alone: no run's calls are known."""
+def encoder_shape(lowered: LoweredModel, tokens: int | None = None) -> ModelShape:
+    """Sizes, and what a run at `tokens` tokens calls, for which the graph runs here once; without them sizes alone."""
     layouts: Layouts = {}
     matrices = []
     stored = 0
@@ -43,7 +44,7 @@ def encoder_shape(lowered: LoweredModel) -> ModelShape:
         stored += 4 * rows * columns
     whole = sum((lowered.root / name).stat().st_size for name in lowered.files)
     return ModelShape(
-        calls={"": ()},
+        calls={"": () if tokens is None else run_calls(lowered.root, tokens, lowered.tensors)},
         matrices=tuple(matrices),
         other_bytes=whole - stored,
         block_bytes=0,

@@ -56,7 +56,7 @@ from edgeslm.backends.tflite.kernel_shapes import (
 )
 from edgeslm.backends.tflite.lower.constants import Constants
 from edgeslm.backends.tflite.lower.graph import LoweringGraph
-from edgeslm.cost.kernels import LINEAR, KernelCall
+from edgeslm.cost.kernels import BASELINE_EVERY, CHAIN, EMPTY, LINEAR, MOST_COPIES, WIDE, Kernel, copies_of
 from edgeslm.formats.tflite import schema, write_tflite_streamed
 
 Shape = Sequence[int]
@@ -64,35 +64,9 @@ Shape = Sequence[int]
 UNARY = ("LOGISTIC", "GELU", "RSQRT", "SQRT", "TANH", "EXP", "CAST")
 ARITHMETIC = ("ADD", "MUL", "DIV")
 FEW = 2
-MOST_COPIES, WORTH_TIMING = 16, 1 << 20
-BASELINE_EVERY = 40
-"""Kernels between two measurements of a run that computes hardly anything: what a run takes grows with the tensors that
-the runtime was given before."""
-EMPTY, WIDE, CHAIN = "empty", "wide", "chain"
-"""Signatures with hardly anything in them: an operator; MOST_COPIES of it, with a result each; as many one after the
-other. Of the first two there are several, with a number behind their names."""
 
 
 Write = Callable[[LoweringGraph, int], tuple[list[int], int]]
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One signature: `calls` is what it stands for, all alike."""
-
-    signature: str
-    calls: tuple[KernelCall, ...]
-    precision: Precision
-    group: int | None
-    held_out: bool
-    inputs: tuple[dict[str, Any], ...]
-    outputs: tuple[dict[str, Any], ...]
-
-    @property
-    def weight_bytes(self) -> int:
-        """Of its matrices as they are read; halves are expanded."""
-        bits = {"int8": 8, "int4": 4}.get(self.precision, 32)
-        return sum(one.inputs * one.outputs * bits // 8 for one in self.calls if one.kind.startswith(LINEAR))
 
 
 @dataclass
@@ -125,7 +99,7 @@ class _Grid:
         inputs, output = write(graph, 0)
         subgraph.inputs, subgraph.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
         calls = tuple(kernel_calls(graph)) if name is None else ()
-        copies = _copies(calls[0]) if self.repeat and calls else copies
+        copies = copies_of(calls[0]) if self.repeat and calls else copies
         outputs = [output]
         chained = bool(calls) and calls[0].kind not in LINEAR and _is_alike(graph, inputs[0], output)
         for number in range(1, copies):
@@ -171,12 +145,6 @@ def write_kernels(path: Path, small: bool = False, repeat: bool = False) -> tupl
     model.buffers = [schema().BufferT() for _ in grid.constants.arrays]
     write_tflite_streamed(model, grid.constants.arrays, path)
     return tuple(grid.kernels)
-
-
-def _copies(call: KernelCall) -> int:
-    """As many as together have a work worth timing; each with a matrix of its own, as the layers of a model have."""
-    work = call.batch * call.rows * max(call.inputs * call.outputs, 16 * call.outputs, 16 * call.inputs)
-    return max(1, min(MOST_COPIES, WORTH_TIMING // work))
 
 
 def _write_copy(graph: LoweringGraph, inputs: Sequence[int], write: Callable[[], tuple[list[int], int]]) -> int:

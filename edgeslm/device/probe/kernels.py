@@ -1,4 +1,5 @@
-"""Single kernels, for a cost model of this device: a .tflite with a signature for each, all in one program.
+"""Single kernels, for a cost model of this device: a .tflite with a signature for each, all in one program; or an IR of
+OpenVINO's for each, of which a group is opened at a time.
 
 Under an emulator each is profiled between two marks, so that instructions are told by operator. On a device as many as
 have the weights of a small model take turns, round after round: each finds the caches as the others left them, as the
@@ -8,7 +9,7 @@ layers of a model do.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,7 +18,9 @@ import numpy as np
 from .. import litert_native
 from ..container import open_container
 from ..errors import DeviceError
+from ..files import Files
 from ..native_log import captured, errors_in
+from ..openvino import openvino_runner
 from .emulator import is_emulated
 from .inputs import SEED
 from .machine import condition, describe_device, has_throttled
@@ -53,6 +56,10 @@ def probe_kernels(options: Options) -> Iterator[Event]:
 def _measured(options: Options, emulated: bool) -> Iterator[Event]:
     container = open_container(options.bundle)
     kernels = json.loads(container.files.read(MEMBER))
+    if container.manifest["model"]["runtime"] == "openvino":
+        if not emulated:
+            yield from _timed_openvino(container.files, kernels, options)
+        return
     path = container.files.path(container.manifest["model"]["files"][0])
     if options.counted:
         yield from _counted(container.manifest["model"], path, kernels)
@@ -88,7 +95,6 @@ def _counted(model: Mapping[str, Any], path: Any, kernels: list[dict[str, Any]])
 
 
 def _timed(path: Any, kernels: list[dict[str, Any]], options: Options) -> Iterator[Event]:
-    stopwatch = Stopwatch()
     text = f"num_threads = {options.threads_used}\n"
     with captured() as log, ExitStack() as handles:
         try:
@@ -97,14 +103,38 @@ def _timed(path: Any, kernels: list[dict[str, Any]], options: Options) -> Iterat
             raise DeviceError(f"kernels cannot be timed: {error}{errors_in(log)}") from None
         memories: list[Any] = []
         runs = [_runner(model, kernel, memories) for kernel in kernels]
-        samples: list[list[float]] = [[] for _ in kernels]
-        with steady():
-            for group in _groups(kernels):
-                for number in range(WARM_UP + options.runs):
-                    for place in group:
-                        ms = stopwatch.time(runs[place])
-                        if number >= WARM_UP and ms is not None:
-                            samples[place].append(ms)
+        samples = _samples(kernels, options, lambda group: [runs[place] for place in group])
+    yield from _told(kernels, samples)
+
+
+def _timed_openvino(files: Files, kernels: list[dict[str, Any]], options: Options) -> Iterator[Event]:
+    """Of all at once each would have a thread of its own."""
+
+    def opened(group: Sequence[int]) -> list[Callable[[], object]]:
+        chosen = [kernels[place] for place in group]
+        return [openvino_runner(one["files"], files, options.threads_used, _inputs(one)) for one in chosen]
+
+    yield from _told(kernels, _samples(kernels, options, opened))
+
+
+def _samples(
+    kernels: list[dict[str, Any]], options: Options, opened: Callable[[Sequence[int]], list[Any]]
+) -> list[list[float]]:
+    """Milliseconds of each kernel's runs. `opened`: what runs those at these places."""
+    stopwatch = Stopwatch()
+    samples: list[list[float]] = [[] for _ in kernels]
+    with steady():
+        for group in _groups(kernels):
+            runs = opened(group)
+            for number in range(WARM_UP + options.runs):
+                for place, run in zip(group, runs, strict=True):
+                    ms = stopwatch.time(run)
+                    if number >= WARM_UP and ms is not None:
+                        samples[place].append(ms)
+    return samples
+
+
+def _told(kernels: list[dict[str, Any]], samples: list[list[float]]) -> Iterator[Event]:
     for kernel, taken in zip(kernels, samples, strict=True):
         yield {
             "section": "kernel",
