@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import settings
 from edgeslm.artifacts import Checkpoint, OnnxModel
 from edgeslm.cache import StageCache, cache_folder
 from tests.architectures import make_checkpoint
+from tests.forked_commands import Commands
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -109,20 +111,36 @@ class Answer:
 
 
 @pytest.fixture(scope="session")
-def edgeslm() -> Callable[..., Answer]:
-    """Run the command line as a user does, in a process of its own."""
+def edgeslm(tmp_path_factory: pytest.TempPathFactory, own_caches: None) -> Iterator[Callable[..., Answer]]:
+    """Run the command line as a user does, in a process of its own: one that is forked where it can be, and a new one
+    where the environment says what is read as one starts (PYTHONHASHSEED=1)."""
+    commands = Commands(tmp_path_factory.mktemp("commands"))
 
     def run(*arguments: str | Path, cwd: Path | None = None, stdin: str | None = None, **env: str) -> Answer:
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        done = subprocess.run(
-            [sys.executable, "-m", "edgeslm", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            input=stdin,
-            env={**os.environ, "PYTHONPATH": path, **env},
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        environment = {**os.environ, **env}
+        asked = list(map(str, arguments))
+        if not commands.can_run(environment):
+            return _run_anew(asked, cwd, stdin, environment)
+        with tempfile.TemporaryDirectory() as folder:
+            given = Path(folder, "stdin")
+            given.write_text(stdin or "")
+            status = commands.run(asked, cwd or Path.cwd(), environment, given, Path(folder))
+            stdout, stderr = (Path(folder, name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+        return Answer(status, stdout, stderr)
 
-    return run
+    yield run
+    commands.close()
+
+
+def _run_anew(arguments: list[str], cwd: Path | None, stdin: str | None, environment: dict[str, str]) -> Answer:
+    path = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeslm", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        input=stdin,
+        env={**environment, "PYTHONPATH": path},
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)

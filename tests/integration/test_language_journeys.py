@@ -121,7 +121,7 @@ def test_the_same_bytes_again(build: Callable[..., Answer], edgeslm: Edgeslm, tm
     """Without what the first build left in the cache, PyTorch's answers and the model's own texts included."""
     first = build("int4")
     command = ["build", "-t", "rpi4", "-m", STORIES, "-s", "int4", "--eval", STORIES_TEXT, "--json", "-o", tmp_path]
-    again = edgeslm(*command, EDGESLM_CACHE=str(tmp_path / "cache"))
+    again = edgeslm(*command, EDGESLM_CACHE=str(tmp_path / "cache"), PYTHONHASHSEED="1")
     assert again.status == 0, again.stderr
     assert again.json["digest"] == first.json["digest"]
 
