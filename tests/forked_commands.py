@@ -56,6 +56,7 @@ class Commands:
         self._address, self._folder = str(folder / "commands"), folder
         self._environment = dict(os.environ)
         self._server: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()  # tests run commands in threads, too
 
     def can_run(self, environment: Mapping[str, str]) -> bool:
         """Whether this environment differs from the server's in nothing that was read as it started."""
@@ -64,8 +65,8 @@ class Commands:
 
     def run(self, arguments: list[str], cwd: Path, environment: Mapping[str, str], stdin: Path, out: Path) -> int:
         """Its status, negative for the signal that ended it; what it printed is in `out`/stdout and stderr."""
-        if self._server is None:
-            self._server = self._start()
+        with self._starting:
+            self._server = self._server or self._start()
         with Client(self._address, "AF_UNIX") as connection:
             connection.send((arguments, str(cwd), dict(environment), str(stdin), str(out)))
             status: int = connection.recv()

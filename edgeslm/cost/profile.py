@@ -26,8 +26,8 @@ PROFILES = "edgeslm.cost.profiles"
 RESOLUTION: dict[Unit, float] = {"instructions": 0.0, "ms": 1e-4}
 """Of one kernel's cost: a tenth of a microsecond is what sixteen of them together are told apart by."""
 AT = "512 by 512, a row and 64 rows"
-NO_SLOWER = 1.02
-"""A precision that costs more than this times a finer one is called slow."""
+NO_SLOWER: dict[Unit, float] = {"instructions": 1.02, "ms": 1.1}
+"""A precision that costs more than this times a finer one is called slow; times differ by as much from run to run."""
 
 
 class _Strict(BaseModel):
@@ -222,7 +222,7 @@ def fit_profile(points: Points, name: str, source: str, threads: int = 1, run: S
         threads=threads,
         kernel=tuple(laws),
         run=tuple(run),
-        slow=tuple(_slow(laws, points.backend)),
+        slow=tuple(_slow(laws, points.backend, NO_SLOWER[points.unit])),
     )
 
 
@@ -236,7 +236,7 @@ def _pairs(points: Iterable[KernelPoint], *, held: bool) -> list[Any]:
     return [(point.call, point.cost) for point in points if point.held_out is held]
 
 
-def _slow(laws: Sequence[KernelLaw], backend: Backend) -> Iterable[Slow]:
+def _slow(laws: Sequence[KernelLaw], backend: Backend, no_slower: float) -> Iterable[Slow]:
     """Ways to store a matrix whose products cost more than a finer one's: at the shape of a small model's layer."""
     known = {(law.kind, law.precision, law.group): law.law for law in laws if law.kind in WEIGHTED}
 
@@ -249,7 +249,7 @@ def _slow(laws: Sequence[KernelLaw], backend: Backend) -> Iterable[Slow]:
 
     def slower(precision: Precision, group: int | None, than: Precision, kind: str = "") -> float | None:
         mine, other = cost(precision, group, kind), cost(than, None)
-        return round(mine / other, 2) if mine and other and mine > NO_SLOWER * other else None
+        return round(mine / other, 2) if mine and other and mine > no_slower * other else None
 
     for precision, group in dict.fromkeys((law.precision, law.group) for law in laws if law.precision == "int4"):
         if times := slower(precision, group, "int8"):

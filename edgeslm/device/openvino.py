@@ -51,7 +51,8 @@ def openvino_runner(
     request: Any = compiled.create_infer_request()
 
     def run() -> object:
-        if threads == 1:  # the calling thread's: waking another one takes longer than a small kernel, and never the same
+        # In the calling thread: waking another one takes longer than a small kernel, and never the same.
+        if threads == 1:
             request.infer(share_inputs=True, share_outputs=True)
         else:
             request.start_async(share_inputs=True)

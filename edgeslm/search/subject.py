@@ -89,7 +89,8 @@ class Subject:
         allowed = [allowed_choices(parameter, self.backend, language=language) for parameter in parameters]
         common = [choice for choice in allowed[0] if all(choice in other for other in allowed)]
         options = [one for one in (self._option(parameters, names, choice) for choice in common) if one is not None]
-        return Tensor(names, mark_slow(options))
+        unit = "instructions" if self.profile is None else self.profile.unit
+        return Tensor(names, mark_slow(options, NO_SLOWER[unit]))
 
     def _option(self, parameters: Sequence[Parameter], names: tuple[str, ...], choice: Choice) -> Option | None:
         losses = [0.0 if choice == FLOAT else self.losses.get(name, {}).get(choice) for name in names]
@@ -170,12 +171,12 @@ def join_overlapping(names: Sequence[str], groups: Iterable[Sequence[str]]) -> t
     return tuple(dict.fromkeys(tuple(sorted(group_of[name], key=lambda one: order[one])) for name in names))
 
 
-def mark_slow(options: Sequence[Option]) -> tuple[Option, ...]:
-    """Each with `slow` as it is among these: it takes fewer bytes than another and more time, beyond a measurement's
-    noise."""
-    return tuple(_marked(one, options) for one in options)
+def mark_slow(options: Sequence[Option], no_slower: float = NO_SLOWER["instructions"]) -> tuple[Option, ...]:
+    """Each with `slow` as it is among these: it takes fewer bytes than another and more than `no_slower` times what
+    that costs."""
+    return tuple(_marked(one, options, no_slower) for one in options)
 
 
-def _marked(one: Option, options: Sequence[Option]) -> Option:
-    slow = any(other.size > one.size and NO_SLOWER * other.cost < one.cost for other in options)
+def _marked(one: Option, options: Sequence[Option], no_slower: float) -> Option:
+    slow = any(other.size > one.size and no_slower * other.cost < one.cost for other in options)
     return Option(one.choice, one.size, one.ram, one.cost, one.loss, slow)

@@ -177,15 +177,17 @@ def test_a_microcontrollers_plan_is_foretold_and_then_counted_on_its_emulated_bo
 @pytest.mark.skipif(openvino.missing() is not None, reason=f"openvino: {openvino.missing()}")
 def test_the_bytes_of_an_ir_are_foretold(edgeslm: Edgeslm, bert: Path, tmp_path: Path) -> None:
     """Of a small model most of them are text; matrices that share a widened input take less of it than is foretold.
-    Times are foretold where a profile was measured."""
+    Times are foretold where a profile was measured: the shipped one, or the user's."""
     flags = ("--target", "linux-x86_64", "--backend", "openvino", "--model", bert, "--json")
     answer = edgeslm("build", *flags, "-o", tmp_path, "--max-size", "150kB", "--min-fidelity", "0.9")
     assert answer.status == 0, answer.stderr
     size = next(one for one in answer.json["figures"] if one["name"] == "size")
     assert size["measured"] == pytest.approx(size["predicted"], rel=0.02)
-    refused = edgeslm("build", *flags, "--max-latency", "5ms", "-o", tmp_path)
+    refused = edgeslm("plan", *flags, "--target", "rpi4", "--max-instructions", "5M")
     assert refused.status == 2
     assert "profiles know --backend tflite" in refused.stderr
+    shipped = edgeslm("plan", *flags, "--max-latency", "5ms")
+    assert shipped.status == 0, shipped.stderr
     profile = tmp_path / "mine.toml"
     profile.write_text(dump_profile(fit_profile(made_up_points(), "mine", "a test")))
     known = (*flags, "--target-profile", profile, "--min-fidelity", "0.5")
@@ -197,6 +199,6 @@ def test_the_bytes_of_an_ir_are_foretold(edgeslm: Edgeslm, bert: Path, tmp_path:
     assert least is not None, slowest.stderr
     tight = edgeslm("plan", *known, "--max-latency", f"{1.1 * float(least[1])}ms")
     assert tight.status == 0, tight.stderr
-    stored = {one["precision"] for one in tight.json["tensors"] if one["parameter"].endswith("dense.weight")}
-    assert {one["precision"] for one in floats.json["tensors"]} == {"fp32"}
-    assert "int8" in stored  # twice as fast as floats there
+    for answer, stored in ((floats, {"fp32"}), (tight, {"int8"})):  # which is twice as fast there
+        dense = {one["precision"] for one in answer.json["tensors"] if one["parameter"].endswith("dense.weight")}
+        assert dense >= stored, answer.json["tensors"]
