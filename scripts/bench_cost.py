@@ -169,10 +169,8 @@ def print_runs(runs: Sequence[Run]) -> None:
         predicted = one.kernels + law.call + law.operator * one.operators
         form = ".3f" if profiles[one.core].unit == "ms" else ",.0f"
         held = "" if one.fitted else "  held out"
-        off = predicted / one.measured - 1
-        print(
-            f"  {one.core:11} {one.backend:8} {one.model:28} {predicted:13{form}} {one.measured:13{form}} {off:+.2%}{held}"
-        )
+        figures = f"{predicted:13{form}} {one.measured:13{form}} {predicted / one.measured - 1:+.2%}{held}"
+        print(f"  {one.core:11} {one.backend:8} {one.model:28} {figures}")
 
 
 def add_run(bundle: Path, core: str, measured: float, *, fitted: bool) -> None:

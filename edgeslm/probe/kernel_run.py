@@ -187,7 +187,8 @@ def _baselines(kernels: Sequence[Kernel], taken: dict[str, float]) -> tuple[Line
 
 
 def _line(points: Sequence[tuple[int, float]]) -> Line:
-    slope, start = np.polyfit(*zip(*points, strict=True), 1)
+    places, values = zip(*points, strict=True)
+    slope, start = np.polyfit(places, values, 1)
     return lambda place: float(start + slope * place)
 
 

@@ -7,7 +7,7 @@ from edgeslm.errors import ConfigError
 from edgeslm.limits import Limits
 from edgeslm.target import Target
 
-MICROCONTROLLERS = "profiles of microcontrollers are of Cortex-M4, -M7 and -M55"
+MICROCONTROLLERS = "profiles of Cortex-M4, -M7 and -M55 are shipped; edgeslm profile-target measures a board's own"
 
 
 def reject_contradictions(
