@@ -45,9 +45,9 @@ RESIDENT: dict[tuple[str, str, str], Resident] = {
 
 
 class Process(NamedTuple):
-    """Resident memory of a process with a model of the tflite backend, by what it is made of. `rest_share`: of the file
-    without what is packed, the share that is mapped after a probe, and by how much either way that may be wrong;
-    `again`: what more of the layers' float32 matrices is kept, which packs them for steps and for prompts."""
+    """Resident memory of a process with a model, by what it is made of. `rest_share`: of the file without what is
+    packed, the share that is mapped after a probe, and by how much either way that may be wrong; `again`: what more of
+    the layers' float32 matrices is kept, which packs them for steps and for prompts."""
 
     base_mib: float  # Python, the runtime, numpy
     token_bytes: float  # of the tokenizer, for each token that it knows
@@ -56,26 +56,27 @@ class Process(NamedTuple):
     again: float = 0.0
 
 
-PROCESSES: dict[tuple[str, str], Process] = {
-    ("encoder", "x86_64"): Process(63.5, 540, 0.84, 0.2),
-    ("encoder", "aarch64"): Process(56.0, 742, 0.82, 0.18),
-    ("decoder", "x86_64"): Process(54.7, 714, 0.15, 0.1, again=1.0),
-    ("decoder", "aarch64"): Process(51.9, 592, 1.0, 0.05, again=1.0),
+PROCESSES: dict[tuple[str, str, str], Process] = {
+    ("tflite", "encoder", "x86_64"): Process(63.5, 540, 0.84, 0.2),
+    ("tflite", "encoder", "aarch64"): Process(56.0, 742, 0.82, 0.18),
+    ("tflite", "decoder", "x86_64"): Process(54.7, 714, 0.15, 0.1, again=1.0),
+    ("tflite", "decoder", "aarch64"): Process(51.9, 592, 1.0, 0.05, again=1.0),
+    ("openvino", "encoder", "x86_64"): Process(136.0, 540, 1.0, 0.01),
 }
-"""(task, ISA) -> what a probe's peak is made of."""
+"""(backend, task, ISA) -> what a probe's peak is made of."""
 
 INSTRUCTIONS: dict[tuple[str, str, str], float] = {
     ("openvino", "cortex-a72", "fp16"): 275.9,
     ("openvino", "cortex-a72", "fp32"): 275.9,
     ("openvino", "cortex-a72", "int4"): 276.0,
     ("openvino", "cortex-a72", "int8"): 276.0,
-    ("openvino", "cortex-a72", "int8-static"): 240.5,
+    ("openvino", "cortex-a72", "int8-static"): 311.8,
     ("openvino", "cortex-a72", "int8-weight-only"): 276.0,
     ("openvino", "cortex-a76", "fp16"): 275.9,
     ("openvino", "cortex-a76", "fp32"): 275.8,
     ("openvino", "cortex-a76", "int4"): 275.9,
     ("openvino", "cortex-a76", "int8"): 275.9,
-    ("openvino", "cortex-a76", "int8-static"): 127.6,
+    ("openvino", "cortex-a76", "int8-static"): 198.9,
     ("openvino", "cortex-a76", "int8-weight-only"): 275.9,
     ("tflite", "cortex-a72", "fp16"): 250.3,
     ("tflite", "cortex-a72", "fp32"): 249.6,

@@ -18,6 +18,9 @@ MIB = 1 << 20
 SYSTEM_RESERVE_MIB = 160
 # Android keeps more: its own services and the apps that were used last. An estimate, of the same kind.
 ANDROID_RESERVE = 0.5  # of the RAM
+FLOAT_COPIES: dict[Precision, int] = {"fp32": 1, "fp16": 2}
+"""Of a matrix that OpenVINO multiplies by: as its kernels want it, and of halves the floats, too. Integers are packed as
+they are."""
 DOUBT = 0.01
 """Of a process's memory, beside what is not known of the file: runs differ by as much."""
 
@@ -86,9 +89,10 @@ def resident_facts(backend: str, arch: str, scheme: str) -> Resident:
 
 @dataclass(frozen=True)
 class ModelRam:
-    """What a process takes that runs a model of the tflite backend: its own, what XNNPACK packs, the part of the file
-    that is mapped beside that, and what lives at once in the longest run. `vocabulary` is the tokenizer's."""
+    """What a process takes that runs a model: its own, what the runtime packs, the part of the file that is mapped
+    beside that, and what lives at once in the longest run. `vocabulary` is the tokenizer's."""
 
+    backend: str
     process: Process
     shape: ModelShape
     vocabulary: int
@@ -103,14 +107,21 @@ class ModelRam:
         return own + longest + self.cache_bytes + process.rest_share * self.shape.other_bytes
 
     def of_matrix(self, matrix: StoredMatrix, precision: Precision, group: int | None) -> float:
-        """What it adds, stored so."""
+        """What it adds, stored so. XNNPACK packs what lies in the file beside, and OpenVINO maps the file as well."""
         size, process = self.shape.bytes_of(matrix, precision, group) or 0, self.process
+        if self.backend == "openvino":
+            packed = FLOAT_COPIES[precision] * 4 * matrix.rows * matrix.columns if precision in FLOAT_COPIES else size
+            return process.rest_share * size + (packed if "linear" in matrix.uses else 0)
         if "linear" not in matrix.uses:
             return process.rest_share * size
         is_layer = matrix.uses == {"linear"}
         again = process.again if precision == "fp32" and is_layer else 0.0
         tied = 0.0 if is_layer and not process.again else process.rest_share
         return (1 + again + tied) * size
+
+    def knows(self, precision: Precision) -> bool:
+        """Whether that is foretold: LiteRT expands halves once for each length."""
+        return precision != "fp16" or self.backend == "openvino"
 
     def predict(self, choices: Mapping[str, TensorChoice]) -> tuple[float, float]:
         """Bytes of a plan, and by how much they may be wrong: how much of a file stays mapped depends on what was read
@@ -119,7 +130,7 @@ class ModelRam:
         for matrix in self.shape.matrices:
             stored = choice_of(KernelCall("", 1, 1, 1, parameters=matrix.parameters), choices)
             total += self.of_matrix(matrix, *stored)
-            if "linear" not in matrix.uses or self.process.again:
+            if "linear" not in matrix.uses or self.process.again or self.backend == "openvino":
                 beside += self.shape.bytes_of(matrix, *stored) or 0
         return total, self.process.rest_doubt * beside + DOUBT * total
 
@@ -128,10 +139,8 @@ def model_ram(
     backend: str, task: str, arch: str, shape: ModelShape | None, vocabulary: int, cache_bytes: int = 0
 ) -> ModelRam | None:
     """None where only the measured lines are known."""
-    process = PROCESSES.get((task, arch))
-    if backend != "tflite" or process is None or shape is None:
-        return None
-    return ModelRam(process, shape, vocabulary, cache_bytes)
+    process = PROCESSES.get((backend, task, arch))
+    return None if process is None or shape is None else ModelRam(backend, process, shape, vocabulary, cache_bytes)
 
 
 def require_fit(name: str, target: Target, budget: Budget, smaller: str | None) -> None:

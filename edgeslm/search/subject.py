@@ -103,7 +103,7 @@ class Subject:
         if self.target.is_firmware:
             return 0.0
         known = self.model_ram
-        if known is None or choice[0] == "fp16":  # which is expanded, once for each length
+        if known is None or not known.knows(choice[0]):
             return size * max(1.0, resident_facts(self.backend, self.target.cpu.arch, choice[0]).factor)
         wanted = set(names)
         matrices = [one for one in known.shape.matrices if wanted & set(one.parameters)]

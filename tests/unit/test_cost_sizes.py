@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from edgeslm.backends.tflite.language_windows import CHUNKS, cache_segments, lan
 from edgeslm.backends.tflite.model_calls import decoder_shape
 from edgeslm.cost.measured import PROCESSES
 from edgeslm.cost.memory import MIB, model_ram
-from edgeslm.cost.sizes import ModelShape, StoredMatrix, matrix_bytes, size_bytes
+from edgeslm.cost.sizes import Layouts, ModelShape, StoredMatrix, matrix_bytes, size_bytes
 from edgeslm.export.checkpoint import open_checkpoint
 from edgeslm.export.decoder_graph import Window, build_graph
 from edgeslm.formats.safetensors_weights import SafetensorsWeights
@@ -124,6 +125,37 @@ def test_memory_is_made_of_what_a_probe_found(
 
 
 @pytest.mark.parametrize(
+    ("tables", "layers", "measured_mib"),
+    [
+        ("fp32", "fp32", 279.1),
+        ("fp16", "fp16", 273.9),
+        ("int8", "int8", 186.0),
+        ("int8", "int4", 175.1),
+        ("int8", "fp32", 244.3),
+        ("fp32", "int4", 209.9),
+    ],
+)
+def test_openvino_keeps_the_file_and_what_it_packs(tables: Precision, layers: Precision, measured_mib: float) -> None:
+    """MiniLM, as `edgeslm probe` found it; the IR's bytes are those of its codes and scales."""
+    plain = minilm(())
+    layouts: Layouts = {
+        one.parameters: {
+            ("fp32", None): 4 * one.rows * one.columns,
+            ("fp16", None): 2 * one.rows * one.columns,
+            ("int8", None): (one.columns + 3) * one.rows,
+            ("int4", 32): one.rows * one.columns // 2 + 5 * one.rows * one.columns // 64,
+        }
+        for one in plain.matrices
+    }
+    shape = dataclasses.replace(plain, layouts=layouts, other_bytes=1_600_000)
+    choices = {one.parameters[0]: TensorChoice(layers, "", 32 if layers == "int4" else None) for one in plain.matrices}
+    choices["words"] = TensorChoice(tables, "")
+    ram = model_ram("openvino", "encoder", "x86_64", shape, MINILM[0])
+    assert ram is not None
+    assert ram.predict(choices)[0] == pytest.approx(measured_mib * MIB, rel=0.012)
+
+
+@pytest.mark.parametrize(
     ("precision", "arch", "measured_mib"),
     [
         ("int8", "x86_64", 97.66),
@@ -157,9 +189,10 @@ def test_a_language_models_memory_is_made_of_the_same(precision: Precision, arch
 
 def test_memory_is_known_of_the_runtimes_that_were_taken_apart() -> None:
     shape = minilm((64,))
-    assert model_ram("openvino", "encoder", "x86_64", shape, 1) is None
+    assert model_ram("openvino", "encoder", "aarch64", shape, 1) is None
+    assert model_ram("openvino", "decoder", "x86_64", shape, 1) is None
     assert model_ram("tflite", "encoder", "x86_64", None, 1) is None
-    assert {task for task, _ in PROCESSES} == {"encoder", "decoder"}
+    assert {task for _, task, _ in PROCESSES} == {"encoder", "decoder"}
 
 
 @pytest.mark.parametrize(
