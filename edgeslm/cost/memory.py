@@ -19,8 +19,8 @@ SYSTEM_RESERVE_MIB = 160
 # Android keeps more: its own services and the apps that were used last. An estimate, of the same kind.
 ANDROID_RESERVE = 0.5  # of the RAM
 FLOAT_COPIES: dict[Precision, int] = {"fp32": 1, "fp16": 2}
-"""Of a matrix that OpenVINO multiplies by: as its kernels want it, and of halves the floats, too. Integers are packed as
-they are."""
+"""Of a matrix that OpenVINO multiplies by: as its kernels want it, and of halves the floats, too. Integers are packed
+as they are."""
 DOUBT = 0.01
 """Of a process's memory, beside what is not known of the file: runs differ by as much."""
 
