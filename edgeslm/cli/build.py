@@ -73,8 +73,7 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool,
             f"Perplexity {found.compiled:.6g}; PyTorch in float32 {found.reference:.6g} ({found.tokens:,} tokens)"
         )
     agreed = "same next token" if answer.task == "generation" else "same label"
-    is_net = any(score.identical is not None for score in fidelity.outputs)
-    if is_net:
+    if any(score.identical is not None for score in fidelity.outputs):  # a graph of integers
         shares = [[score.output, f"{score.identical:.4%}", f"{score.max_abs_error:.2e}"] for score in fidelity.outputs]
         print_table(["output", "identical numbers", "largest error"], shares, right={1, 2})
     else:
@@ -97,11 +96,9 @@ def _print_report(answer: BuildAnswer, kept: Path, talks: bool, runs_here: bool,
             ["report", str(kept)],
         ],
     )
-    given = "--prompt '…'" if answer.task == "generation" else "--text '…'"
+    given = {"generation": "--prompt '…'", "tensors": "--file inputs.npz"}.get(answer.task, "--text '…'")
     if not runs_here:
         note(f"\nnext: edgeslm flash {answer.bundle}")
-    elif is_net:
-        note(f"\nnext: edgeslm run {answer.bundle} --via qemu --file inputs.npz")
     else:
         way = " --via qemu" if answer.backend == "cortexm" else ""
         note(f"\nnext: edgeslm run {answer.bundle}{way} {given}" + (" --chat" if talks else ""))

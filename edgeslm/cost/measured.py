@@ -82,13 +82,13 @@ INSTRUCTIONS: dict[tuple[str, str, str], float] = {
     ("tflite", "cortex-a72", "fp32"): 249.6,
     ("tflite", "cortex-a72", "int4"): 371.5,
     ("tflite", "cortex-a72", "int8"): 223.1,
-    ("tflite", "cortex-a72", "int8-static"): 208.6,
+    ("tflite", "cortex-a72", "int8-static"): 218.5,
     ("tflite", "cortex-a72", "int8-weight-only"): 250.2,
     ("tflite", "cortex-a76", "fp16"): 244.7,
     ("tflite", "cortex-a76", "fp32"): 243.9,
     ("tflite", "cortex-a76", "int4"): 120.7,
     ("tflite", "cortex-a76", "int8"): 89.0,
-    ("tflite", "cortex-a76", "int8-static"): 82.0,
+    ("tflite", "cortex-a76", "int8-static"): 87.0,
     ("tflite", "cortex-a76", "int8-weight-only"): 244.5,
 }
 """(backend, core, scheme) -> millions of instructions per inference."""

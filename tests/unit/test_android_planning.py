@@ -38,7 +38,7 @@ def test_the_scheme_is_what_the_cpu_runs_fastest_and_the_reason_is_told() -> Non
     reason = plan.reasons[0]
     assert "XNNPACK" in reason
     assert "dotprod" in reason
-    assert "int8-static 82" in reason
+    assert "int8-static 87" in reason
     assert "fp32 243.9" in reason
     assert planned("fp32").reasons[0].endswith("as asked")
 
