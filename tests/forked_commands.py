@@ -47,6 +47,15 @@ READ_AT_START = (
     "LC_",
     "GLIBC",
 )
+SET_BY_LIBRARIES = frozenset({"HF_HUB_OFFLINE", "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR"})
+"""What torch, and our export, put into the environment of a process that uses them, such as the tests' own."""
+_AT_FIRST = frozenset(os.environ)
+
+
+def command_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment and what is given: as in a user's shell, without what libraries put into it."""
+    ours = {name: value for name, value in os.environ.items() if name not in SET_BY_LIBRARIES or name in _AT_FIRST}
+    return {**ours, **given}
 
 
 class Commands:
@@ -54,8 +63,9 @@ class Commands:
 
     def __init__(self, folder: Path) -> None:
         self._address, self._folder = str(folder / "commands"), folder
-        self._environment = dict(os.environ)
+        self._environment = command_environment({})
         self._server: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()  # tests run commands in threads, too
 
     def can_run(self, environment: Mapping[str, str]) -> bool:
         """Whether this environment differs from the server's in nothing that was read as it started."""
@@ -64,8 +74,8 @@ class Commands:
 
     def run(self, arguments: list[str], cwd: Path, environment: Mapping[str, str], stdin: Path, out: Path) -> int:
         """Its status, negative for the signal that ended it; what it printed is in `out`/stdout and stderr."""
-        if self._server is None:
-            self._server = self._start()
+        with self._starting:
+            self._server = self._server or self._start()
         with Client(self._address, "AF_UNIX") as connection:
             connection.send((arguments, str(cwd), dict(environment), str(stdin), str(out)))
             status: int = connection.recv()
