@@ -393,7 +393,7 @@ def _score_firmware_encoder(
 
 def _require_compilers() -> None:
     """What is missing is said at once, not after the score."""
-    from edgeslm.backends.cortexm.host import find_host_compiler
+    from edgeslm.backends.cortexm.host_kernels import find_host_compiler
     from edgeslm.firmware.toolchain import find_compiler
 
     find_compiler()

@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,17 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def kernel_counts(folder: Path, cores: Sequence[str] = CORES) -> dict[str, Any]:
-    """{"compiler": version, "instructions": {core: {label: count}}, "elements": {label: count}}."""
+def kernel_counts(
+    folder: Path, cores: Sequence[str] = CORES, built: Callable[[str], Path] | None = None
+) -> dict[str, Any]:
+    """{"compiler": version, "instructions": {core: {label: count}}, "elements": {label: count}}. `built`: a core's
+    program, where somebody has made it."""
     instructions: dict[str, dict[str, int]] = {}
     elements: dict[str, int] = {}
     for core in cores:
         layout = BOARDS[core].layout
         measured = [*_measured(layout), *measured_integers(layout, REPEATS)]
-        program = build_board(folder, core)
+        program = built(core) if built else build_board(folder, core)
         cases = [Case("nothing", [], [bytes(4)], REPEATS), *(case for _, _, case in measured)]
         nothing, *results = run_board(program, core, cases, folder, count=True)
         tick = BOARDS[core].tick_ns / REPEATS

@@ -20,7 +20,7 @@ from hypothesis import settings
 from edgeslm.artifacts import Checkpoint, OnnxModel
 from edgeslm.cache import StageCache, cache_folder
 from tests.architectures import make_checkpoint
-from tests.forked_commands import Commands
+from tests.forked_commands import Commands, command_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -117,7 +117,7 @@ def edgeslm(tmp_path_factory: pytest.TempPathFactory, own_caches: None) -> Itera
     commands = Commands(tmp_path_factory.mktemp("commands"))
 
     def run(*arguments: str | Path, cwd: Path | None = None, stdin: str | None = None, **env: str) -> Answer:
-        environment = {**os.environ, **env}
+        environment = command_environment(env)
         asked = list(map(str, arguments))
         if not commands.can_run(environment):
             return _run_anew(asked, cwd, stdin, environment)

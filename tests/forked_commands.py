@@ -47,6 +47,15 @@ READ_AT_START = (
     "LC_",
     "GLIBC",
 )
+SET_BY_LIBRARIES = frozenset({"HF_HUB_OFFLINE", "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR"})
+"""What torch, and our export, put into the environment of a process that uses them, such as the tests' own."""
+_AT_FIRST = frozenset(os.environ)
+
+
+def command_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment and what is given: as in a user's shell, without what libraries put into it."""
+    ours = {name: value for name, value in os.environ.items() if name not in SET_BY_LIBRARIES or name in _AT_FIRST}
+    return {**ours, **given}
 
 
 class Commands:
@@ -54,7 +63,7 @@ class Commands:
 
     def __init__(self, folder: Path) -> None:
         self._address, self._folder = str(folder / "commands"), folder
-        self._environment = dict(os.environ)
+        self._environment = command_environment({})
         self._server: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()  # tests run commands in threads, too
 

@@ -86,7 +86,7 @@ def wanted_members(archive: Archive, manifest: Manifest, python: str | None, *, 
         digest.update(chunk)
     wanted = {MANIFEST: digest.hexdigest()}
     for name, part in manifest.files.items():
-        if not name.startswith("wheels/") or (wheels and (python is None or _suits(name, python))):
+        if not name.startswith("wheels/") or (wheels and (python is None or suits_python(name, python))):
             wanted[name] = part.sha256
     return wanted
 
@@ -212,8 +212,8 @@ async def _refused(connection: Connection, folder: str, said: str, size: int) ->
     )
 
 
-def _suits(name: str, python: str) -> bool:
-    """Whether a wheel is for this Python. One whose name tells nothing is taken for a fit one: pip decides."""
+def suits_python(name: str, python: str) -> bool:
+    """Whether a wheel is for this Python. One whose name tells nothing is taken for a fit one."""
     tags = _WHEEL.fullmatch(name.removeprefix("wheels/"))
     if tags is None:
         return True

@@ -20,6 +20,7 @@ from edgeslm.errors import ConnectionLostError, DeviceError, UnfitDeviceError
 from edgeslm.remote.command import Ended, run_program, run_script
 from edgeslm.remote.connection import Connection
 from edgeslm.remote.preflight import Python
+from edgeslm.remote.vendored import UNPACK
 
 REQUIREMENTS = "requirements.txt"
 INSTALL_S = 3600.0
@@ -53,18 +54,22 @@ else:
     sys.exit("ensurepip has no pip: neither in WHEEL_PKG_DIR nor in " + bundled)
 """
 _MAKE = """
-python=$1 work=$2 wheels=$3 find_pip=$4
-shift 4
+python=$1 work=$2
+shift 2
 rm -rf -- "$work" && mkdir -p -- "$work/tmp" || exit 1
 # Not on /tmp, which may lie in memory; and nothing is left in the user's pip cache.
 TMPDIR=$work/tmp
 export TMPDIR
 unset PYTHONPATH PYTHONHOME
 "$python" -m venv --without-pip "$work/venv" || exit 1
+"""
+_UNPACK = 'exec "$work/venv/bin/python" -c "$@"'
+_PIP = """
+find_pip=$1
+shift
 PYTHONPATH=$("$python" -c "$find_pip") || exit 1
 export PYTHONPATH
 set -- --no-compile --no-cache-dir --disable-pip-version-check --no-input --require-hashes --only-binary=:all: "$@"
-if [ -n "$wheels" ]; then set -- --no-index --find-links "$wheels" "$@"; fi
 exec "$work/venv/bin/python" -m pip install "$@"
 """
 
@@ -85,7 +90,7 @@ class Environment:
 
 def environment_folder(base: str, manifest: Manifest, python: Python, features: Sequence[str] = ()) -> str:
     """Where the environment of a bundle goes, with what these features need as well."""
-    pinned = [manifest.files[name].sha256 for name in _requirements(features)]
+    pinned = [manifest.files[name].sha256 for name in requirements(features)]
     key = json_digest([*pinned, python.version, manifest.target.cpu.arch])
     return f"{base}/venvs/{key[:16]}"
 
@@ -102,14 +107,14 @@ async def install(
     folder: str,
     python: Python,
     *,
-    vendored: bool,
+    wheels: Sequence[str],
     features: Sequence[str] = (),
     announce: Callable[[str], None] = lambda line: None,
 ) -> Environment:
     """Make the environment `folder` for the bundle that lies unpacked in `bundle`, with what `features` need as well.
 
-    `vendored`: the bundle brings its wheels. pip's log is kept in edgeslm's cache folder when it fails. Raises
-    DeviceError with its last lines, UnfitDeviceError on a full disk.
+    `wheels` are the bundle's own, copied and compared; where it has none, pip gets them. The log is kept in edgeslm's
+    cache folder when it fails. Raises DeviceError with its last lines, UnfitDeviceError on a full disk.
     """
     work = f"{folder}.new"
     log: list[bytes] = []
@@ -122,9 +127,12 @@ async def install(
         elif words[:2] == ["Installing", "collected"]:
             announce("unpacking them")
 
-    wheels = f"{bundle}/wheels" if vendored else ""
-    listed = [part for name in _requirements(features) for part in ("-r", f"{bundle}/{name}")]
-    script = ["sh", "-c", f"exec 2>&1\n{_MAKE}", "sh", python.path, work, wheels, _FIND_PIP, *listed]
+    if wheels:
+        filled, arguments = _UNPACK, [UNPACK, *(f"{bundle}/{name}" for name in wheels)]
+    else:
+        listed = [part for name in requirements(features) for part in ("-r", f"{bundle}/{name}")]
+        filled, arguments = _PIP, [_FIND_PIP, *listed]
+    script = ["sh", "-c", f"exec 2>&1\n{_MAKE}\n{filled}", "sh", python.path, work, *arguments]
     try:
         ended = await run_program(
             connection,
@@ -136,7 +144,7 @@ async def install(
             too_slow=TOO_SLOW,
         )
         if not ended.ok:
-            raise _failed(connection, ended, b"\n".join(log).decode(errors="replace"), vendored)
+            raise _failed(connection, ended, b"\n".join(log).decode(errors="replace"), vendored=bool(wheels))
         placed = await run_script(connection, _PLACE, work, folder, doing="putting the packages in place")
         if not placed.ok:
             raise DeviceError(f"{connection.address}: {folder} cannot be put in its place: it {placed.how}")
@@ -149,11 +157,12 @@ async def install(
     return Environment(folder, True)
 
 
-def _requirements(features: Sequence[str]) -> list[str]:
+def requirements(features: Sequence[str]) -> list[str]:
+    """The bundle's members that pin what is installed."""
     return [REQUIREMENTS, *(feature_requirements(feature) for feature in sorted(features))]
 
 
-def _failed(connection: Connection, ended: Ended, log: str, vendored: bool) -> DeviceError:
+def _failed(connection: Connection, ended: Ended, log: str, *, vendored: bool) -> DeviceError:
     kept = _keep_log(connection, log)
     lines = [line.rstrip() for line in log.splitlines() if line.strip()][-12:]
     tail = "".join(f"\n         {line}" for line in lines)

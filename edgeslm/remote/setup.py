@@ -18,12 +18,15 @@ from edgeslm.remote.install import (
     environment_folder,
     install,
     is_installed,
+    requirements,
 )
 from edgeslm.remote.preflight import Facts, Needs, Python, ask_facts, require_fit
+from edgeslm.remote.vendored import pinned_wheels
 
 Announce = Callable[[str], None]
 PROGRESS_BYTES = 10 * 10**6
 """How often the copying of many bytes is spoken of."""
+MAX_PINS_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,21 @@ async def set_up(
     if installed:
         announce("its packages are there already")
         return Prepared(found.folder, Environment(place, made=False), copied)
-    vendored = any(name.startswith("wheels/") for name in manifest.files)
-    announce(f"installing packages {'from the bundle' if vendored else 'with pip'} (Python {found.python.version})")
+    wheels = _wheels(archive, manifest, found.python, features)
+    announce(f"installing packages {'from the bundle' if wheels else 'with pip'} (Python {found.python.version})")
     environment = await install(
-        connection, found.folder, place, found.python, vendored=vendored, features=features, announce=announce
+        connection, found.folder, place, found.python, wheels=wheels, features=features, announce=announce
     )
     return Prepared(found.folder, environment, copied)
+
+
+def _wheels(archive: Archive, manifest: Manifest, python: Python, features: Sequence[str]) -> list[str]:
+    """The bundle's own wheels that are to be installed; none where it brings none."""
+    digests = {name: part.sha256 for name, part in manifest.files.items()}
+    if not any(name.startswith("wheels/") for name in digests):
+        return []
+    pins = [archive.read(name, MAX_PINS_BYTES).decode(errors="replace") for name in requirements(features)]
+    return pinned_wheels(pins, digests, python.version)
 
 
 async def _plan(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -54,7 +53,7 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
 
 @pytest.fixture(scope="session")
 def second_pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
-    """Another one, so that two can be made ready at once."""
+    """Another one, for the other runtime."""
     pytest.importorskip("asyncssh")
     if problem():
         pytest.skip(problem() or "")
@@ -72,26 +71,34 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
         yield device
 
 
-@pytest.fixture(scope="session")
-def settled(
-    bundle_of: BundleOf,
-    pi: Device,
-    second_pi: Device,
-    box: Device,
-    edgeslm: Callable[..., Answer],
-    tmp_path_factory: Any,
-) -> dict[str, Answer]:
-    """Both backends probed on a Pi each and one on this machine, everything kept: later tests install nothing."""
+Settle = Callable[[Device, str, str], Answer]
 
-    def settle(device: Device, backend: str, target: str) -> Answer:
+
+@pytest.fixture(scope="session")
+def settle(bundle_of: BundleOf, edgeslm: Callable[..., Answer], tmp_path_factory: pytest.TempPathFactory) -> Settle:
+    """settle(device, backend, target) -> the answer of a probe there that keeps everything."""
+
+    def run(device: Device, backend: str, target: str) -> Answer:
         folder = tmp_path_factory.mktemp("settled")
         flags = ("--identity", device.identity, "--keep", "--runs", "5", "-o", folder / "report.json", "--json")
         env = {"HOME": str(device.user_home(folder / "home")), "SSH_AUTH_SOCK": ""}
         return edgeslm("probe", bundle_of(backend, target), "--via", device.address, *flags, stdin="", **env)
 
-    wanted = ((pi, "tflite", "rpi4"), (second_pi, "openvino", "rpi4"), (box, "tflite", "linux-x86_64"))
+    return run
+
+
+@pytest.fixture(scope="session")
+def settled(settle: Settle, bundle_of: BundleOf, pi: Device, box: Device) -> dict[str, Answer]:
+    """LiteRT probed on a Pi and on this machine, everything kept: later tests install nothing."""
+    wanted = ((pi, "tflite", "rpi4"), (box, "tflite", "linux-x86_64"))
     for _, backend, target in wanted:
         bundle_of(backend, target)
     with ThreadPoolExecutor() as pool:
         works = {f"{one[1]}-{one[2]}": pool.submit(settle, *one) for one in wanted}
         return {name: work.result() for name, work in works.items()}
+
+
+@pytest.fixture(scope="session")
+def settled_openvino(settle: Settle, second_pi: Device) -> Answer:
+    """OpenVINO on a Pi of its own."""
+    return settle(second_pi, "openvino", "rpi4")

@@ -29,13 +29,6 @@ TOLERANCE = 1e-4
 """Largest difference of an element: float32 sums in another order differ by some 1e-7."""
 
 
-@pytest.fixture(params=["tflite", "openvino"])
-def backend(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    require_backend(name)
-    return name
-
-
 @pytest.fixture
 def tflite() -> None:
     require_backend("tflite")
@@ -93,23 +86,36 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
     return product
 
 
-def test_a_float_bundle_gives_the_numbers_of_x86(backend: str, build: Build, tiny: Path, tmp_path: Path) -> None:
-    bundle = build(backend, "fp32", tiny)
+@pytest.mark.parametrize(
+    ("backend", "scheme"),
+    [
+        ("tflite", "fp32"),
+        ("openvino", "int8"),
+        # What stays in floats at int8 is computed above; whole models of floats, test_language.py's text.
+        pytest.param("openvino", "fp32", marks=pytest.mark.deep),
+    ],
+)
+def test_a_bundle_gives_the_numbers_of_x86(backend: str, scheme: str, build: Build, tiny: Path, tmp_path: Path) -> None:
+    require_backend(backend)
+    bundle = build(backend, scheme, tiny)
     there = run_on_pi(bundle, SITES[backend], tmp_path / "pi")
     np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
     assert cosines(there[:1], there[1:2]).item() < 0.999  # the texts are told apart at all
 
 
 @pytest.mark.usefixtures("tflite")
-@pytest.mark.parametrize("core", ["cortex-a53", "cortex-a76"])
+@pytest.mark.parametrize("core", [pytest.param("cortex-a53", marks=pytest.mark.deep), "cortex-a76"])
 def test_older_and_newer_cores_run_the_same_bundle(core: str, build: Build, tiny: Path, tmp_path: Path) -> None:
-    """The cores of a Raspberry Pi 3 and Zero 2 W, and of a 5; LiteRT has other kernels for each."""
+    """The cores of a Raspberry Pi 3 and Zero 2 W, and of a 5; LiteRT has other kernels for each. The older one has the
+    instructions of a Pi 4's, on which the other tests run."""
     bundle = build("tflite", "int8", tiny)
     there = run_on_pi(bundle, "litert", tmp_path / "pi", core)
     np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("backend", ["tflite", pytest.param("openvino", marks=pytest.mark.deep)])
 def test_the_demo_model_in_int8_is_the_model_of_x86(backend: str, build: Build, tmp_path: Path) -> None:
+    require_backend(backend)
     bundle = build(backend, "int8", "demo")
     there, here = run_on_pi(bundle, SITES[backend], tmp_path / "pi"), run_here(bundle, tmp_path / "x86")
     assert there.shape == (len(TEXTS), 384)
@@ -126,7 +132,7 @@ class TestTfliteRuntime:
         there = run_on_pi(bundle, "tflite", tmp_path / "pi")
         np.testing.assert_allclose(there, run_here(bundle, tmp_path / "x86"), atol=TOLERANCE)
 
-    @pytest.mark.parametrize("scheme", ["int8", "int8-weight-only"])
+    @pytest.mark.parametrize("scheme", ["int8", pytest.param("int8-weight-only", marks=pytest.mark.deep)])
     def test_what_it_would_compute_wrongly_it_refuses(
         self, scheme: str, build: Build, tiny: Path, tmp_path: Path
     ) -> None:

@@ -22,8 +22,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("backend", SITES)
+@pytest.mark.parametrize("backend", ["openvino", pytest.param("tflite", marks=pytest.mark.deep)])
 def test_the_golden_text(backend: str, tmp_path: Path) -> None:
+    """By LiteRT it is in test_serving.py as well."""
     missing = load_backend(backend).missing()
     if missing:
         pytest.skip(f"{backend}: {missing}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ from typing import Any
 import pytest
 
 from edgeslm.api import build
-from edgeslm.bundle.requirements import pip_platform_flags
+from edgeslm.bundle.wheels import fetch_wheels
 from edgeslm.emulator.command import emulated_python
 from edgeslm.emulator.userland import debian_userland
+from edgeslm.remote.copying import suits_python
+from tests.arm64.sshd import kept_folder
 from tests.arm64.userland import PYTHON, problem, site_folder
 from tests.conftest import ROOT
 
@@ -27,16 +28,18 @@ pytestmark = [
 ]
 
 
-def test_the_golden_text_over_http(tmp_path: Path) -> None:
+def test_the_golden_text_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     openai: Any = pytest.importorskip("openai")
     tokenizers: Any = pytest.importorskip("tokenizers")
     pytest.importorskip("ai_edge_litert")
     bundle = build("rpi4", str(STORIES), scheme="fp32", backend="tflite", out=tmp_path).bundle.path
     with zipfile.ZipFile(bundle) as opened:
-        opened.extract("requirements-serve.txt", tmp_path)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--require-hashes", "-r", str(tmp_path / "requirements-serve.txt"), "--target", str(tmp_path / "site")]
-    subprocess.run([*command, *pip_platform_flags("aarch64", PYTHON)], check=True, stdout=sys.stderr)
+        pins = opened.read("requirements-serve.txt")
+    monkeypatch.setenv("EDGESLM_CACHE", str(kept_folder() / "ssh-builds"))
+    for wheel in fetch_wheels(pins, "requirements-serve.txt", "aarch64"):
+        if suits_python(f"wheels/{wheel.name}", PYTHON):
+            with zipfile.ZipFile(wheel) as packed:
+                packed.extractall(tmp_path / "site")
 
     arguments = ["-m", "edgeslm_device", "serve", "--port", "0"]
     path = [bundle, tmp_path / "site", site_folder("litert")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeslm.backends.cortexm.packing import Layout
+from edgeslm.data_folder import alone
 from edgeslm.firmware.image import FAST, HOT, MEANING, SMALL
 
 HERE = Path(__file__).resolve().parent
@@ -122,6 +123,29 @@ def build_board(folder: Path, name: str) -> Path:
     sources = [HERE / "cases.c", HERE / "cases_board.c", *sorted(KERNELS.glob("*.c")), *sorted(KERNELS.glob("*.S"))]
     _link(board, [*WARNINGS, f"-I{KERNELS}"], sources, program)
     return program
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Both in a folder, where the first one who asks makes them."""
+
+    folder: Path
+
+    def host(self, layout: Layout, *, fixed: bool = False) -> Path:
+        return self._made(
+            f"host-{layout.name.lower()}{'-fixed' * fixed}", lambda: build_host(self.folder, layout, fixed=fixed)
+        )
+
+    def board(self, name: str) -> Path:
+        return self._made(f"{name}.elf", lambda: build_board(self.folder, name))
+
+    def _made(self, name: str, build: Callable[[], Path]) -> Path:
+        done = self.folder / f"{name}.done"
+        with alone(self.folder / name):
+            if not done.exists():
+                build()
+                done.touch()
+        return self.folder / name
 
 
 def build_timed_board(folder: Path, name: str) -> Path:

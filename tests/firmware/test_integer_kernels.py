@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgeslm.backends.cortexm.variant import Variant
 from tests.firmware.integer_cases import VARIANTS, integer_cases, smallest_cases
-from tests.firmware.kernel_programs import BOARDS, Case, Result, build_board, build_host, run_board, run_host
+from tests.firmware.kernel_programs import BOARDS, Case, Programs, Result, run_board, run_host
 
 needs_board = pytest.mark.skipif(
     not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")),
@@ -32,9 +32,9 @@ def reject(cases: Sequence[Case], results: Sequence[Result]) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_portable_kernels_give_what_the_reference_gives(name: str, tmp_path: Path) -> None:
+def test_portable_kernels_give_what_the_reference_gives(name: str, programs: Programs, tmp_path: Path) -> None:
     variant = VARIANTS[name]
-    program = build_host(tmp_path, variant.layout, fixed=variant.fixed)
+    program = programs.host(variant.layout, fixed=variant.fixed)
 
     @settings(max_examples=8, suppress_health_check=list(HealthCheck))
     @given(st.lists(integer_cases(variant), min_size=20, max_size=50))
@@ -47,7 +47,7 @@ def test_portable_kernels_give_what_the_reference_gives(name: str, tmp_path: Pat
 
 @needs_board
 @pytest.mark.parametrize("name", BOARDS)
-def test_boards_give_what_the_reference_gives(name: str, tmp_path: Path) -> None:
+def test_boards_give_what_the_reference_gives(name: str, programs: Programs, tmp_path: Path) -> None:
     board = BOARDS[name]
     variant = Variant(board.layout, fixed=board.fixed)
     cases = smallest_cases(variant)
@@ -64,4 +64,4 @@ def test_boards_give_what_the_reference_gives(name: str, tmp_path: Path) -> None
         cases.append(case)
 
     collect()
-    reject(cases, run_board(build_board(tmp_path, name), name, cases, tmp_path))
+    reject(cases, run_board(programs.board(name), name, cases, tmp_path))

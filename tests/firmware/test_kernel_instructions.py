@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from scripts.bench_mcu import GOLDEN, changes, kernel_counts
-from tests.firmware.kernel_programs import compiler_version
+from tests.firmware.kernel_programs import Programs, compiler_version
 
 
 @pytest.mark.skipif(
     not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")),
     reason="no arm-none-eabi-gcc or no qemu-system-arm (Debian: gcc-arm-none-eabi, qemu-system-arm)",
 )
-def test_kernels_take_as_many_instructions_as_before(tmp_path: Path) -> None:
+def test_kernels_take_as_many_instructions_as_before(programs: Programs, tmp_path: Path) -> None:
     golden = json.loads(GOLDEN.read_text())
     if compiler_version() != golden["compiler"]:
         pytest.skip(f"counts are pinned for arm-none-eabi-gcc {golden['compiler']}, here is {compiler_version()}")
-    assert list(changes(golden, kernel_counts(tmp_path, ("m4", "m55")))) == []
+    assert list(changes(golden, kernel_counts(tmp_path, ("m4", "m55"), programs.board))) == []
 
 
 def test_figures_that_are_wanted_are_reached() -> None:

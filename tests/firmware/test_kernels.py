@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,7 @@ from hypothesis import strategies as st
 
 from edgeslm.backends.cortexm.packing import Layout
 from tests.firmware.kernel_cases import kernel_cases, smallest_cases
-from tests.firmware.kernel_programs import BOARDS, Case, build_board, build_host, run_board, run_host
-
-Host = Callable[[Layout, bool], Path]
+from tests.firmware.kernel_programs import BOARDS, Case, Programs, run_board, run_host
 
 needs_board = pytest.mark.skipif(
     not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")),
@@ -23,25 +19,15 @@ needs_board = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """host(layout, fixed): the program with the portable kernels of that kind."""
-    folder = tmp_path_factory.mktemp("kernels")
-
-    @cache
-    def program(layout: Layout, fixed: bool) -> Path:
-        return build_host(folder, layout, fixed=fixed)
-
-    return program
-
-
 @pytest.mark.parametrize(
     ("layout", "fixed"),
     [(Layout.ROWS, False), (Layout.PAIRS, False), (Layout.VECTORS, False), (Layout.ROWS, True)],
     ids=["rows", "pairs", "vectors", "fixed"],
 )
-def test_portable_kernels_give_what_numpy_gives(layout: Layout, fixed: bool, host: Host, tmp_path: Path) -> None:
-    program = host(layout, fixed)
+def test_portable_kernels_give_what_numpy_gives(
+    layout: Layout, fixed: bool, programs: Programs, tmp_path: Path
+) -> None:
+    program = programs.host(layout, fixed=fixed)
 
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     @given(st.lists(kernel_cases(layout, fixed), min_size=20, max_size=60))
@@ -61,7 +47,7 @@ def test_portable_kernels_give_what_numpy_gives(layout: Layout, fixed: bool, hos
 
 @needs_board
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_board_gives_what_portable_c_gives_bit_for_bit(name: str, host: Host, tmp_path: Path) -> None:
+def test_a_board_gives_what_portable_c_gives_bit_for_bit(name: str, programs: Programs, tmp_path: Path) -> None:
     board = BOARDS[name]
     cases: list[Case] = []
 
@@ -77,8 +63,8 @@ def test_a_board_gives_what_portable_c_gives_bit_for_bit(name: str, host: Host, 
         cases.append(case)
 
     collect()
-    expected = run_host(host(board.layout, board.fixed), cases, tmp_path)
-    got = run_board(build_board(tmp_path, name), name, cases, tmp_path)
+    expected = run_host(programs.host(board.layout, fixed=board.fixed), cases, tmp_path)
+    got = run_board(programs.board(name), name, cases, tmp_path)
     assert len(got) == len(expected)
     wrong = [
         f"{case.kernel} {case.arguments}"

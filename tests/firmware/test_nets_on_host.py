@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeslm.backends.cortexm.host import compile_kernels
 from edgeslm.backends.cortexm.host_net import HostNet
 from edgeslm.backends.cortexm.memory import live_bytes
 from edgeslm.backends.cortexm.net import PlannedNet, program_net, write_net
@@ -35,16 +33,12 @@ def hold(tmp_path_factory: pytest.TempPathFactory) -> Hold:
     """hold(file, variant): all outputs of the compiled net are the reference's."""
     require_tool("cc", "build-essential")
 
-    @cache
-    def kernels(variant: Variant) -> Path:
-        return compile_kernels(variant, tmp_path_factory.mktemp("kernels"), is_net=True)
-
     def check(raw: bytes, variant: Variant) -> PlannedNet:
         graph = import_tflite(parse_tflite_file(raw, "net"), "cortexm")
         planned, folder = program_net(graph, variant), tmp_path_factory.mktemp("net")
         made = write_net(planned, "net", folder, "0")
         reference = IntegerInterpreter(graph)
-        host = HostNet(folder, variant, made.inputs, made.outputs, kernels(variant))
+        host = HostNet(folder, variant, made.inputs, made.outputs)
         for number in range(6):
             given = sample(made.inputs, number)
             wanted, found = reference.run(given), host.run(given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from edgeslm.artifacts import OnnxModel, QuantPlan
 from edgeslm.backends.cortexm.encoder import write_encoder
 from edgeslm.backends.cortexm.encoder_emit import EncoderText
-from edgeslm.backends.cortexm.host import compile_kernels
 from edgeslm.backends.cortexm.host_encoder import HostEncoder
 from edgeslm.backends.cortexm.memory import TEXT, MemoryPlan, live_bytes, plan_memory
 from edgeslm.backends.cortexm.packing import Layout
@@ -38,7 +36,7 @@ CASES = (
 class Built:
     """An encoder as C, and what it was written from."""
 
-    def __init__(self, folder: Path, kernels: Path, out: Path) -> None:
+    def __init__(self, folder: Path, out: Path) -> None:
         checkpoint = open_checkpoint(str(folder))
         (out / "onnx").mkdir()
         self.onnx: OnnxModel = export_onnx(checkpoint, (TOKENS,), out / "onnx")
@@ -50,7 +48,7 @@ class Built:
         (out / "c").mkdir()
         write_encoder(self.planned, text, "a */ b", plan, out / "c", "0")
         self.schedule = (out / "c" / "model_schedule.c").read_text()
-        self.engine = HostEncoder(out / "c", ROWS, self.onnx.outputs, kernels)
+        self.engine = HostEncoder(out / "c", ROWS, self.onnx.outputs)
 
     def expected(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """By ONNX Runtime, of the graph of any length: not padded."""
@@ -62,11 +60,6 @@ class Built:
         return found
 
 
-@pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    return cache(lambda: compile_kernels(ROWS, tmp_path_factory.mktemp("kernels")))
-
-
 def without_text(memory: MemoryPlan) -> MemoryPlan:
     """What the tokenizer works in is as large for any length."""
     return plan_memory([one for one in memory.buffers if one.name != TEXT])
@@ -74,9 +67,9 @@ def without_text(memory: MemoryPlan) -> MemoryPlan:
 
 @pytest.mark.parametrize(("family", "kind"), CASES)
 def test_a_family_computes_what_the_exported_model_does(
-    family: str, kind: str | None, checkpoint_of: Callable[..., Path], kernels: Callable[[], Path], tmp_path: Path
+    family: str, kind: str | None, checkpoint_of: Callable[..., Path], tmp_path: Path
 ) -> None:
-    built = Built(checkpoint_of(family, kind), kernels(), tmp_path)
+    built = Built(checkpoint_of(family, kind), tmp_path)
     output = built.onnx.outputs[0].name
     for count in (2, 5, TOKENS):
         ids = np.random.default_rng(count).integers(0, built.sizes.text.vocabulary, (1, count)).astype(np.int32)

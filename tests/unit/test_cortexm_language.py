@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeslm.artifacts import GenerationSpec, KvCache, QuantPlan, Samples
 from edgeslm.backends import LimitsOf
-from edgeslm.backends.cortexm.host import HostLanguage, compile_kernels
+from edgeslm.backends.cortexm.host import HostLanguage
 from edgeslm.backends.cortexm.language import program_language, write_language
 from edgeslm.backends.cortexm.memory import BEFORE, TEXT, live_bytes
 from edgeslm.backends.cortexm.packing import FIXED_ONE, Layout
@@ -40,17 +40,11 @@ from tests.unit.decoder_reference import run
 
 TOKENS = 24
 ROWS, FIXED = Variant(Layout.ROWS), Variant(Layout.ROWS, fixed=True)
-Kernels = Callable[[Variant], Path]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return kept_in(tmp_path_factory.mktemp("decoders"))
-
-
-@pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
-    return cache(lambda variant: compile_kernels(variant, tmp_path_factory.mktemp("kernels")))
 
 
 table_of = cache(lambda tokenizer: compile_table(read_specification(tokenizer, "tokenizer.json")))
@@ -63,7 +57,6 @@ class Built:
     def __init__(
         self,
         folder: Path,
-        kernels: Path,
         out: Path,
         variant: Variant,
         scheme: str,
@@ -89,7 +82,7 @@ class Built:
         self.compiled = write_language(
             self.program, self.decoder, "a */ b", plan, GenerationSpec(1, (2,), add_bos=True), table, out, "0"
         )
-        self.engine = HostLanguage(out, variant, context, self.decoder.vocabulary, kernels)
+        self.engine = HostLanguage(out, variant, context, self.decoder.vocabulary)
 
     def tokens(self, count: int = TOKENS) -> list[int]:
         return [int(token) for token in np.random.default_rng(0).integers(0, self.decoder.vocabulary, count)]
@@ -105,7 +98,7 @@ Build = Callable[..., Built]
 
 
 @pytest.fixture
-def build(made: Made, kernels: Kernels, tmp_path: Path) -> Iterator[Build]:
+def build(made: Made, tmp_path: Path) -> Iterator[Build]:
     opened: list[Built] = []
 
     def make(
@@ -118,7 +111,7 @@ def build(made: Made, kernels: Kernels, tmp_path: Path) -> Iterator[Build]:
     ) -> Built:
         out = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         out.mkdir()
-        opened.append(Built(made(case), kernels(variant), out, variant, scheme, kv_cache, context, limits))
+        opened.append(Built(made(case), out, variant, scheme, kv_cache, context, limits))
         return opened[-1]
 
     yield make

@@ -44,7 +44,7 @@ def test_carrying_the_plan_out_leaves_exactly_what_is_wanted(wanted: dict[str, s
     ],
 )
 def test_which_python_a_wheel_is_for(wheel: str, pythons: str) -> None:
-    fit = [version for version in ("3.11", "3.12", "3.13") if copying._suits(f"wheels/{wheel}", version)]
+    fit = [version for version in ("3.11", "3.12", "3.13") if copying.suits_python(f"wheels/{wheel}", version)]
     assert " ".join(fit) == pythons
 
 

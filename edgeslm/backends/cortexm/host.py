@@ -15,15 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeslm.backends.cortexm.host_kernels import FLAGS, find_host_compiler, host_kernels
 from edgeslm.backends.cortexm.packing import FIXED_ONE
 from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.errors import InternalError
 from edgeslm.template_folder import template_folder
-from edgeslm.template_sources import belongs
-from edgeslm.toolchain import find_tool, run_tool
-
-COMPILER_HINT = "a C compiler of the host runs the model before a board does: apt install gcc"
-FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC")
+from edgeslm.toolchain import run_tool
 
 
 class HostLanguage:
@@ -35,16 +32,14 @@ class HostLanguage:
 
     name = "cortexm on the host"
 
-    def __init__(
-        self, folder: Path, variant: Variant, context: int, vocabulary: int, kernels: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, variant: Variant, context: int, vocabulary: int) -> None:
         self.context = context
         self.vocabulary = vocabulary
         self._fixed = variant.fixed
         self._folder = Path(tempfile.mkdtemp(prefix="edgeslm-host-"))
         self._library: ctypes.CDLL | None = None
         try:
-            library = compile_library(folder, variant, self._folder, kernels)
+            library = compile_library(folder, variant, self._folder)
             self._library = ctypes.CDLL(str(library))
         except BaseException:
             self.close()
@@ -76,35 +71,18 @@ class HostLanguage:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def compile_library(folder: Path, variant: Variant, out: Path, kernels: Path | None = None) -> Path:
-    """`out`/model.so of the generated C in `folder`, with `kernels` of `compile_kernels` where they are there."""
-    return compile_model(folder, variant, out, kernels, template_folder() / "host" / "edgeslm_library.c")
+def compile_library(folder: Path, variant: Variant, out: Path) -> Path:
+    """`out`/model.so of the generated C in `folder`."""
+    return compile_model(folder, variant, out, template_folder() / "host" / "edgeslm_library.c")
 
 
-def compile_model(folder: Path, variant: Variant, out: Path, kernels: Path | None = None, *more: Path) -> Path:
+def compile_model(folder: Path, variant: Variant, out: Path, *more: Path) -> Path:
     """The same with what `more` files call of it; without any, of what the generated C itself offers."""
-    kernels = kernels or compile_kernels(variant, out, is_net=not more)
+    kernels = host_kernels(variant, is_net=not more)
     templates, library = template_folder(), out / "model.so"
     includes = [f"-I{place}" for place in (folder, templates / "model", templates / "kernels")]
     sources = [*sorted(folder.glob("*.c")), *more]
-    command = [_compiler(), *FLAGS, *variant.host_macros, "-shared", *includes, *map(str, sources), str(kernels)]
+    compiler = str(find_host_compiler())
+    command = [compiler, *FLAGS, *variant.host_macros, "-shared", *includes, *map(str, sources), str(kernels)]
     run_tool([*command, "-o", str(library), "-lm"], out / "compile.log", hint=f"the C is in {folder}")
     return library
-
-
-def compile_kernels(variant: Variant, out: Path, *, is_net: bool = False) -> Path:
-    """`out`/kernels.o: the portable kernels in one object, the same for every model of this kind of core."""
-    made, folder = out / "kernels.o", template_folder() / "kernels"
-    sources = [str(one) for one in sorted(folder.glob("*.c")) if belongs("kernels", one.name, is_net=is_net)]
-    command = [_compiler(), *FLAGS, *variant.host_macros, "-r", "-nostdlib", f"-I{folder}", *sources]
-    run_tool([*command, "-o", str(made)], out / "kernels.log", hint=f"the C is in {folder}")
-    return made
-
-
-def find_host_compiler() -> Path:
-    """Raises MissingToolError that names the package."""
-    return find_tool("cc", COMPILER_HINT)
-
-
-def _compiler() -> str:
-    return str(find_host_compiler())

@@ -39,15 +39,13 @@ class HostEncoder:
 
     name = "cortexm on the host"
 
-    def __init__(
-        self, folder: Path, variant: Variant, outputs: Sequence[Described], kernels: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, variant: Variant, outputs: Sequence[Described]) -> None:
         (self._output,) = outputs
         self._fixed = variant.fixed
         self._folder = Path(tempfile.mkdtemp(prefix="edgeslm-host-"))
         self._library: ctypes.CDLL | None = None
         try:
-            self._library = ctypes.CDLL(str(compile_library(folder, variant, self._folder, kernels)))
+            self._library = ctypes.CDLL(str(compile_library(folder, variant, self._folder)))
         except BaseException:
             self.close()
             raise

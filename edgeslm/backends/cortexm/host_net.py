@@ -32,13 +32,12 @@ class HostNet:
         variant: Variant,
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
-        kernels: Path | None = None,
     ) -> None:
         self._inputs, self._outputs = inputs, outputs
         self._folder = Path(tempfile.mkdtemp(prefix="edgeslm-host-"))
         self._library: ctypes.CDLL | None = None
         try:
-            self._library = ctypes.CDLL(str(compile_model(folder, variant, self._folder, kernels)))
+            self._library = ctypes.CDLL(str(compile_model(folder, variant, self._folder)))
         except BaseException:
             self.close()
             raise
