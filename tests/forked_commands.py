@@ -24,8 +24,11 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import NoReturn
 
+from tests.torchlib import parse_torchlib_once
+
 IMPORTED = (
     *("torch", "torch._dynamo", "torch.onnx._internal.exporter._core", "torch.distributed.tensor", "sympy", "networkx"),
+    "torch.export._trace",
     *("transformers", "transformers.generation.utils", "transformers.models.auto.modeling_auto"),
     *("transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama"),
     *("onnx", "onnxscript.function_libs.torch_lib.ops", "onnxruntime.capi", "ai_edge_quantizer", "openvino"),
@@ -56,6 +59,7 @@ class Commands:
         self._address, self._folder = str(folder / "commands"), folder
         self._environment = dict(os.environ)
         self._server: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()  # tests run commands in threads, too
 
     def can_run(self, environment: Mapping[str, str]) -> bool:
         """Whether this environment differs from the server's in nothing that was read as it started."""
@@ -64,8 +68,8 @@ class Commands:
 
     def run(self, arguments: list[str], cwd: Path, environment: Mapping[str, str], stdin: Path, out: Path) -> int:
         """Its status, negative for the signal that ended it; what it printed is in `out`/stdout and stderr."""
-        if self._server is None:
-            self._server = self._start()
+        with self._starting:
+            self._server = self._server or self._start()
         with Client(self._address, "AF_UNIX") as connection:
             connection.send((arguments, str(cwd), dict(environment), str(stdin), str(out)))
             status: int = connection.recv()
@@ -92,6 +96,9 @@ def serve(address: str) -> None:
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    parse_torchlib_once()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch.onnx._internal.exporter._registration").onnxscript_apis.get_torchlib_ops()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how the answering children ended
