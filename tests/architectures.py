@@ -41,7 +41,8 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mobilebert": (
         "MobileBertConfig",
         "MobileBertModel",
-        {**SMALL, "embedding_size": 16, "intra_bottleneck_size": 16, "intermediate_size": 32},
+        {**SMALL, "embedding_size": 16, "intra_bottleneck_size": 16, "intermediate_size": 32,
+         "num_feedforward_networks": 2},
     ),
     "albert": ("AlbertConfig", "AlbertModel", {**SMALL, "embedding_size": 16}),
     # MiniLM is BERT with another width; its distinguishing marks are sentence-transformers' modules.

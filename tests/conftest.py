@@ -21,6 +21,7 @@ from edgeslm.artifacts import Checkpoint, OnnxModel
 from edgeslm.cache import StageCache, cache_folder
 from tests.architectures import make_checkpoint
 from tests.forked_commands import Commands, command_environment
+from tests.torchlib import parse_torchlib_once
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +39,10 @@ def pytest_collection_finish() -> None:
     of torch's and transformers' for a graph of one node."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup() -> None:
+    parse_torchlib_once()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -24,8 +24,11 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import NoReturn
 
+from tests.torchlib import parse_torchlib_once
+
 IMPORTED = (
     *("torch", "torch._dynamo", "torch.onnx._internal.exporter._core", "torch.distributed.tensor", "sympy", "networkx"),
+    "torch.export._trace",
     *("transformers", "transformers.generation.utils", "transformers.models.auto.modeling_auto"),
     *("transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama"),
     *("onnx", "onnxscript.function_libs.torch_lib.ops", "onnxruntime.capi", "ai_edge_quantizer", "openvino"),
@@ -102,6 +105,9 @@ def serve(address: str) -> None:
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    parse_torchlib_once()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch.onnx._internal.exporter._registration").onnxscript_apis.get_torchlib_ops()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how the answering children ended

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import edgeslm
+from edgeslm.api import build
 from edgeslm.backends.cortexm.variant import choose_variant
 from edgeslm.bundle.inspect import inspect_bundle
 from edgeslm.device.model import Model
@@ -23,10 +21,11 @@ from edgeslm.firmware.told import Token
 from edgeslm.firmware.wire import MOST_REQUEST, Frame, Receiver, request
 from edgeslm.target import load_target
 from scripts.snips import Scores, Utterance, read_utterances, score
+from tests.conftest import Answer
 from tests.firmware.host_program import build_host_program, talk
 
+Edgeslm = Callable[..., Answer]
 SNIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "snips"
-EDGESLM = [sys.executable, "-m", "edgeslm"]
 BOARD, FITTING = "netduinoplus2", ("--context", "208", "--kv-cache", "int8")
 FAST = ("-O2",)
 MOST_TOKENS = 160
@@ -70,7 +69,7 @@ def scores(folder: Path, utterances: list[Utterance]) -> Callable[[str], Scores]
 
     @cache
     def answer(scheme: str) -> Scores:
-        report = edgeslm.build("rpi4", "demo:assistant", scheme=scheme, out=folder)
+        report = build("rpi4", "demo:assistant", scheme=scheme, out=folder)
         with Model.open(report.bundle.path) as model:
             said = [
                 model.generate([{"role": "user", "content": utterance.text}], max_tokens=MOST_TOKENS).read()
@@ -82,22 +81,21 @@ def scores(folder: Path, utterances: list[Utterance]) -> Callable[[str], Scores]
 
 
 @pytest.fixture(scope="module")
-def board_bundle(folder: Path) -> Path:
+def board_bundle(edgeslm: Edgeslm, folder: Path) -> Path:
     """For an STM32F4 with 128 KiB of RAM, as the README builds it."""
-    command = [*EDGESLM, "build", "-t", BOARD, "--demo", "assistant", *FITTING, "-o", str(folder), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return Path(json.loads(done.stdout)["bundle"])
+    answer = edgeslm("build", "-t", BOARD, "--demo", "assistant", *FITTING, "-o", folder, "--json")
+    assert answer.status == 0, answer.stderr
+    return Path(answer.json["bundle"])
 
 
-def test_the_command_line_builds_it_and_it_answers(folder: Path) -> None:
-    build = [*EDGESLM, "build", "--target", "rpi4", "--demo", "assistant", "-o", str(folder), "--json"]
-    built = json.loads(subprocess.run(build, capture_output=True, text=True, check=True).stdout)
-    assert built["model"] == "assistant"
-    assert "evaluation.txt" in built["fidelity"]["texts"]
-    ask = [*EDGESLM, "run", built["bundle"], "--chat", "--prompt", UTTERANCE]
-    said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
-    assert json.loads(said) == CALL
+def test_the_command_line_builds_it_and_it_answers(edgeslm: Edgeslm, folder: Path) -> None:
+    built = edgeslm("build", "--target", "rpi4", "--demo", "assistant", "-o", folder, "--json")
+    assert built.status == 0, built.stderr
+    assert built.json["model"] == "assistant"
+    assert "evaluation.txt" in built.json["fidelity"]["texts"]
+    said = edgeslm("run", built.json["bundle"], "--chat", "--prompt", UTTERANCE)
+    assert said.status == 0, said.stderr
+    assert json.loads(said.stdout) == CALL
 
 
 def test_the_weights_are_as_good_as_the_card_says(trained: Scores) -> None:
@@ -139,11 +137,10 @@ def test_a_microcontroller_keeps_the_scores(
             assert b"".join(came).decode(errors="replace") == answer
 
 
-def test_the_template_is_applied_for_a_board(board_bundle: Path) -> None:
-    ask = [*EDGESLM, "run", str(board_bundle), "--via", "qemu", "--chat", "--prompt", UTTERANCE, "--json"]
-    done = subprocess.run(ask, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    generation = json.loads(done.stdout)["generation"]
+def test_the_template_is_applied_for_a_board(edgeslm: Edgeslm, board_bundle: Path) -> None:
+    answer = edgeslm("run", board_bundle, "--via", "qemu", "--chat", "--prompt", UTTERANCE, "--json")
+    assert answer.status == 0, answer.stderr
+    generation = answer.json["generation"]
     assert generation["prompt"] == UTTERANCE
     assert json.loads(generation["text"]) == CALL
 

@@ -69,7 +69,9 @@ class Lowered:
 
 
 @pytest.fixture(scope="module")
-def tinybert(checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+def tinybert(
+    checkpoint_of: Callable[..., Path], exported: Callable[..., OnnxModel], tmp_path_factory: pytest.TempPathFactory
+) -> Lowered:
     """Four layers of 312, no multiple of an int4 block; two length buckets."""
 
     def folder(name: str) -> Path:
@@ -82,7 +84,7 @@ def tinybert(checkpoint_of: Callable[..., Path], tmp_path_factory: pytest.TempPa
         return file
 
     checkpoint = open_checkpoint(str(checkpoint_of("tinybert")))
-    onnx = export_onnx(checkpoint, (16, 32), folder("onnx"))
+    onnx = dataclasses.replace(exported(checkpoint, (16, 32, 64)), lengths=(16, 32))
     lowered = tflite.lower(onnx, folder("lowered"))
     calibration, scoring = (
         tokenize_texts(checkpoint, onnx, one, folder("samples")) for one in load_texts(texts(1), texts(2))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeslm.artifacts import OnnxModel, QuantPlan
+from edgeslm.artifacts import Checkpoint, OnnxModel, QuantPlan
 from edgeslm.backends.cortexm.encoder import write_encoder
 from edgeslm.backends.cortexm.encoder_emit import EncoderText
 from edgeslm.backends.cortexm.host_encoder import HostEncoder
@@ -18,12 +19,12 @@ from edgeslm.backends.cortexm.packing import Layout
 from edgeslm.backends.cortexm.variant import Variant
 from edgeslm.errors import UnsupportedOpError
 from edgeslm.export.checkpoint import open_checkpoint
-from edgeslm.export.onnx_export import export_onnx
 from edgeslm.stages.firmware_encoder_plan import EncoderSizes, encoder_graph, shortened
 from edgeslm.stages.firmware_plan import firmware_choices
 from edgeslm.stages.tokenizer import tokenizer_of
 
 TOKENS = 16
+LENGTHS = (TOKENS, 32, 64)  # as other tests export the same models
 ROWS = Variant(Layout.ROWS)
 CASES = (
     ("bert", "BertForTokenClassification"),  # outputs for each token
@@ -33,13 +34,20 @@ CASES = (
 )
 
 
+Exported = Callable[[Checkpoint, tuple[int, ...]], OnnxModel]
+
+
+def export(checkpoint: Checkpoint, exported: Exported) -> OnnxModel:
+    """The graphs of which the longest is that of TOKENS."""
+    return replace(exported(checkpoint, LENGTHS), lengths=(TOKENS,))
+
+
 class Built:
     """An encoder as C, and what it was written from."""
 
-    def __init__(self, folder: Path, out: Path) -> None:
+    def __init__(self, folder: Path, exported: Exported, out: Path) -> None:
         checkpoint = open_checkpoint(str(folder))
-        (out / "onnx").mkdir()
-        self.onnx: OnnxModel = export_onnx(checkpoint, (TOKENS,), out / "onnx")
+        self.onnx = export(checkpoint, exported)
         self.sizes = EncoderSizes(checkpoint, encoder_graph(self.onnx))
         self.planned = self.sizes.program(ROWS, "fp32", TOKENS)
         text = EncoderText(self.sizes.table, self.sizes.text.vocabulary, tokenizer_of(checkpoint).after)
@@ -67,9 +75,9 @@ def without_text(memory: MemoryPlan) -> MemoryPlan:
 
 @pytest.mark.parametrize(("family", "kind"), CASES)
 def test_a_family_computes_what_the_exported_model_does(
-    family: str, kind: str | None, checkpoint_of: Callable[..., Path], tmp_path: Path
+    family: str, kind: str | None, checkpoint_of: Callable[..., Path], exported: Exported, tmp_path: Path
 ) -> None:
-    built = Built(checkpoint_of(family, kind), tmp_path)
+    built = Built(checkpoint_of(family, kind), exported, tmp_path)
     output = built.onnx.outputs[0].name
     for count in (2, 5, TOKENS):
         ids = np.random.default_rng(count).integers(0, built.sizes.text.vocabulary, (1, count)).astype(np.int32)
@@ -89,8 +97,8 @@ def test_a_family_computes_what_the_exported_model_does(
     assert shortened(built.sizes.text, 8).tokens == 8
 
 
-def test_what_moves_tokens_is_refused_with_its_layer(checkpoint_of: Callable[..., Path], tmp_path: Path) -> None:
-    onnx = export_onnx(open_checkpoint(str(checkpoint_of("mobilebert"))), (TOKENS,), tmp_path)
+def test_what_moves_tokens_is_refused_with_its_layer(checkpoint_of: Callable[..., Path], exported: Exported) -> None:
+    onnx = export(open_checkpoint(str(checkpoint_of("mobilebert"))), exported)
     with pytest.raises(UnsupportedOpError, match="no kernel moves tokens") as raised:
         encoder_graph(onnx)
     assert raised.value.layer == "embeddings"

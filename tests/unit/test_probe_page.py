@@ -79,6 +79,13 @@ def page_of(*reports: ProbeReport) -> Page:
     return Page(rendered(*reports))
 
 
+@cache
+def of_every_kind() -> tuple[ProbeReport, ...]:
+    """Four of an encoder, of which the second and fourth are emulated, and three of a language model."""
+    spoken = (make_language_report(), make_language_report(emulated=True), make_language_report(pace=2))
+    return (make_report(), make_report(emulated=True), make_report(pace=2), make_report(emulated=True), *spoken)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(1e-5, 1e6) | st.integers(-(10**30), 10**30))
 @example(1.234565)
 @example(0.99999951)
@@ -215,8 +222,7 @@ def test_the_page_asks_for_nothing_from_outside() -> None:
 
 
 def test_names_within_the_page_are_unique_and_all_there() -> None:
-    spoken = (make_language_report(), make_language_report(emulated=True), make_language_report(pace=2))
-    page = page_of(make_report(), make_report(emulated=True), make_report(pace=2), make_report(emulated=True), *spoken)
+    page = page_of(*of_every_kind())
     names = Counter(page.attributes("id"))
     assert [name for name, times in names.items() if times > 1] == []
     wanted = {address[1:] for name in ("href", "xlink:href") for address in page.attributes(name) if address[0] == "#"}
@@ -240,7 +246,7 @@ def test_the_same_reports_give_the_same_page_whatever_the_users_settings(monkeyp
 
 
 def test_plots_take_their_colours_from_the_page() -> None:
-    page = page_of(make_report(), make_report(emulated=True), make_report(pace=2), make_report(emulated=True))
+    page = page_of(*of_every_kind())
     drawn = "".join(re.findall(r"<svg.*?</svg>", page.source, re.DOTALL))
     assert re.findall(r"#[0-9a-f]{6}\b", drawn) == []
     used = set(re.findall(r"var\((--[\w-]+)\)", drawn))
@@ -253,7 +259,7 @@ def test_what_is_emulated_is_never_drawn_beside_what_is_not() -> None:
     mixed = rendered(make_report(), make_report(emulated=True))
     assert "compared-latency" not in mixed
     assert "compared-instructions" not in mixed
-    page = rendered(make_report(), make_report(emulated=True), make_report(pace=2), make_report(emulated=True))
+    page = rendered(*of_every_kind())
     latency = Page(_plot(page, "Latency p50 by length")).drawn.split()
     counts = Page(_plot(page, "Instructions per inference by length")).drawn.split()
     assert [name for name in latency if name in "ABCD"] == ["A", "C"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,28 @@ def test_signatures_share_one_set_of_buffers() -> None:
         made = interpreter.get_signature_runner(f"tokens_{length}")(ids=ids)
         np.testing.assert_allclose(made["hidden"], TABLE[ids] @ WEIGHT, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(made["logits"], TABLE[ids] @ TABLE.T, rtol=1e-4, atol=1e-4)
+
+
+def test_a_graph_is_gone_before_the_next_is_asked_for_and_collecting_is_as_before() -> None:
+    """Each maps all weights; it is found without a look at what there was before."""
+    seen: list[weakref.ref[onnx_ir.Graph]] = []
+
+    def opened(length: int) -> onnx_ir.Graph:
+        assert [one() for one in seen] == [None] * len(seen)
+        graph = onnx_ir.from_proto(layers(length)).graph
+        seen.append(weakref.ref(graph))
+        return graph
+
+    gc.unfreeze()
+    try:
+        lower_graphs(((f"tokens_{length}", opened(length)) for length in (8, 16, 32)), None, None)
+        assert gc.get_freeze_count() == 0
+        gc.freeze()
+        lower_graphs((("run", opened(length)) for length in (64,)), None, None)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.freeze()
+    assert len(seen) == 4
 
 
 def test_a_tied_matrix_is_stored_once_and_read_through_two_tensors() -> None:

@@ -61,7 +61,6 @@ _SETTINGS: Any = {
 def drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
     """A figure of that many CSS pixels with one pair of axes, in our style whatever the user's settings are."""
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -70,14 +69,19 @@ def drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
         # The browser has the letters that matplotlib's own font has not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
-        FigureCanvasSVG(figure)
         yield figure, figure.add_subplot()
 
 
 def inline_svg(figure: Figure, name: str, title: str) -> Plot:
     """The drawing as an <svg> element. `name` is the plot's own within the page, `title` what it shows, in words."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     sink = io.StringIO()
-    figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_facecolor("none")
+    # savefig would draw all of it once more, to lay it out.
+    canvas: Any = FigureCanvasSVG(figure)  # print_svg has no types
+    canvas.print_svg(sink, metadata={"Date": None, "Creator": None})
     _, _, inside = sink.getvalue().partition("<svg")[2].partition(">")
     inside = re.sub(r"<(metadata|style)\b.*?</\1>", "", inside, flags=re.DOTALL)
     # Texts are escaped: what looks like a tag is one, and names and colours are only in tags.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,20 +59,21 @@ def lower_graphs(
     model.subgraphs, model.operatorCodes, model.signatureDefs = [], [], []
     constants = Constants()
     lowered = []
-    for key, source in graphs:
-        subgraph = fbs.SubGraphT()
-        subgraph.name = key.encode()
-        subgraph.tensors, subgraph.operators = [], []
-        model.subgraphs.append(subgraph)
-        graph = LoweringGraph(model, len(model.subgraphs) - 1, key, constants, tables, packed)
-        _lower(source, graph)
-        model.signatureDefs.append(
-            _signature(source, graph, inputs or _specs(source.inputs), outputs or _specs(source.outputs))
-        )
-        graph.drop_unused()
-        lowered.append(graph)
-        del source
-        gc.collect()  # an ONNX graph refers to itself, and maps the weights until it is gone
+    with _nothing_older_collected():
+        for key, source in graphs:
+            subgraph = fbs.SubGraphT()
+            subgraph.name = key.encode()
+            subgraph.tensors, subgraph.operators = [], []
+            model.subgraphs.append(subgraph)
+            graph = LoweringGraph(model, len(model.subgraphs) - 1, key, constants, tables, packed)
+            _lower(source, graph)
+            model.signatureDefs.append(
+                _signature(source, graph, inputs or _specs(source.inputs), outputs or _specs(source.outputs))
+            )
+            graph.drop_unused()
+            lowered.append(graph)
+            del source
+            gc.collect()  # an ONNX graph refers to itself, and maps the weights until it is gone
     if constants.bytes > LARGEST:
         raise UnsupportedError(
             f"the model's weights are {constants.bytes} bytes, a .tflite file holds {LARGEST}",
@@ -79,6 +81,18 @@ def lower_graphs(
         )
     model.buffers = [fbs.BufferT() for _ in constants.arrays]
     return LoweredFile(model, constants, tuple(lowered))
+
+
+@contextlib.contextmanager
+def _nothing_older_collected() -> Iterator[None]:
+    """Inside, garbage is looked for among what was made inside, not in a million objects of torch and transformers."""
+    frozen = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not frozen:  # who froze objects before wants them to stay so
+            gc.unfreeze()
 
 
 def _lower(source: onnx_ir.Graph, graph: LoweringGraph) -> None:
