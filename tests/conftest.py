@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import subprocess
@@ -32,13 +31,6 @@ settings.load_profile("edgeslm")
 
 DEVICES = {"tests/arm64/test_ssh_probe.py", "tests/arm64/test_deploy.py"}
 """Files whose tests share devices, which take two minutes to make ready."""
-
-
-def pytest_collection_finish() -> None:
-    """What was imported stays until the end. Lowering collects garbage each time, and would look at a million objects
-    of torch's and transformers' for a graph of one node."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_runtest_setup() -> None:

@@ -68,16 +68,12 @@ def test_a_graph_is_gone_before_the_next_is_asked_for_and_collecting_is_as_befor
         seen.append(weakref.ref(graph))
         return graph
 
-    gc.unfreeze()
     try:
         lower_graphs(((f"tokens_{length}", opened(length)) for length in (8, 16, 32)), None, None)
         assert gc.get_freeze_count() == 0
-        gc.freeze()
-        lower_graphs((("run", opened(length)) for length in (64,)), None, None)
-        assert gc.get_freeze_count() > 0
     finally:
         gc.freeze()
-    assert len(seen) == 4
+    assert len(seen) == 3
 
 
 def test_a_tied_matrix_is_stored_once_and_read_through_two_tensors() -> None:

@@ -86,13 +86,11 @@ def lower_graphs(
 @contextlib.contextmanager
 def _nothing_older_collected() -> Iterator[None]:
     """Inside, garbage is looked for among what was made inside, not in a million objects of torch and transformers."""
-    frozen = gc.get_freeze_count()
     gc.freeze()
     try:
         yield
     finally:
-        if not frozen:  # who froze objects before wants them to stay so
-            gc.unfreeze()
+        gc.unfreeze()
 
 
 def _lower(source: onnx_ir.Graph, graph: LoweringGraph) -> None:
